@@ -1,0 +1,1 @@
+"""The typed client of the REST API, as the CLI and the tests use it."""

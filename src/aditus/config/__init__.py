@@ -1,0 +1,1 @@
+"""From files, environment and options to the settings dataclasses of the rooms."""

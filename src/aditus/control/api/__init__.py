@@ -1,0 +1,1 @@
+"""The control plane over HTTP: routes, bodies, and errors as problem+json."""

@@ -1,0 +1,1 @@
+"""Words and rules of Aditus as values and pure functions: no I/O, no clock, no third-party package."""

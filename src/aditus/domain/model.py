@@ -1,0 +1,213 @@
+"""The nouns of Aditus as frozen values: what is stored, what is answered, what a relay knows.
+
+Every time is a `float` of Unix seconds (UTC). Every `*_id` is made by us, base62 and never reused;
+`access_key_id` alone is the user's own name for a key. No value here holds a secret but
+`NewAccessKey`, which exists for one answer only.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from aditus.domain.keytext import SecretText
+
+REGION_PATTERN = r"[a-z0-9-]{1,32}"
+DEFAULT_KEY_QUOTA = 500
+"""Unrevoked keys of one subscription in one region, unless its quota row says otherwise."""
+
+
+class KeyState(StrEnum):
+    """What a key may do now. `REPLACED` is never a key's own state: it is that of a rotated-out secret."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    REPLACED = "replaced"
+
+
+class Role(StrEnum):
+    """`OWNER` and `MEMBER` (read-only) belong to an organisation, `TEAM_ADMIN` to one subscription."""
+
+    OWNER = "owner"
+    MEMBER = "member"
+    TEAM_ADMIN = "team_admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: a user or a token of an organisation, with the roles that count for this request."""
+
+    caller_id: str
+    name: str
+    organization_id: str
+    role: Role
+    team_admin_of: frozenset[str] = frozenset()  # subscription ids
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """An organisation's right to use some capabilities in some regions. `locator` addresses it in the API."""
+
+    subscription_id: str
+    organization_id: str
+    locator: str
+    name: str
+    capabilities: tuple[str, ...]
+    regions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A set of relays with public names of its own, `relay_url` being `wss://host[:port]`."""
+
+    name: str
+    relay_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How much of a limit is used, for one subscription in one region."""
+
+    region: str
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """The record of an access key, without its secret (which the server does not have)."""
+
+    key_id: str
+    access_key_id: str
+    subscription_id: str
+    region: str
+    capability: str
+    description: str
+    state: KeyState
+    connect_url: str  # empty once revoked
+    relay_url: str
+    created_at: float
+    created_by: str
+    expires_at: float | None = None
+    revoked_at: float | None = None
+    revoked_by: str = ""
+    last_used_at: float | None = None
+    apps: tuple[str, ...] = ()  # names of the associated apps
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccessKey:
+    """A key just made, with the secret that is shown this once. Never stored, never logged."""
+
+    key: AccessKey
+    secret: SecretText
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A cloud program. `key_id` is its association; it outlives a revoked key until removed by hand."""
+
+    app_id: str
+    name: str
+    subscription_id: str
+    capability: str
+    created_at: float
+    key_id: str = ""
+    access_key_id: str = ""
+    region: str = ""
+    key_state: KeyState | None = None
+
+
+# --- what a relay knows -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RelayKey:
+    """All that a relay knows of a key. `public_keys` are raw Ed25519 keys of 32 bytes, at most two."""
+
+    key_id: str
+    access_key_id: str
+    subscription_id: str
+    region: str
+    state: KeyState
+    public_keys: tuple[bytes, ...]
+    connect_id: str  # empty once revoked
+    expires_at: float | None = None
+    allowed_ports: frozenset[int] | None = None  # None: any
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChanges:
+    """The keys of a region that changed after an epoch, up to and with `epoch`."""
+
+    region: str
+    epoch: int
+    keys: tuple[RelayKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What a revoke (or suspend) cut, or in a dry run would cut, on the relays that answered."""
+
+    key_id: str
+    tunnels: int = 0
+    streams: int = 0
+    milliseconds: float = 0.0  # from the commit to the last cut
+
+
+@dataclass(frozen=True, slots=True)
+class StreamView:
+    """One live TCP conversation, as a relay sees it. Bytes are payload: in = from the app, out = to it."""
+
+    tunnel_id: str
+    stream: int
+    port: int
+    source: str  # who connected, "host:port"
+    opened_at: float
+    bytes_in: int
+    bytes_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortStatus:
+    """What a relay answered to one offered port: accepted, or why not."""
+
+    port: int
+    accepted: bool
+    verdict: str  # token of `wire.frames.Verdict`, lower case with hyphens
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelView:
+    """One live attachment of an agent, as a relay sees it."""
+
+    tunnel_id: str
+    key_id: str
+    access_key_id: str
+    subscription_id: str
+    region: str
+    instance: str  # 32 hex digits
+    slot: int
+    agent_version: str
+    agent_host: str
+    peer: str  # the address it came from
+    attached_at: float
+    ports: tuple[PortStatus, ...]
+    streams: int
+    streams_total: int
+    bytes_in: int
+    bytes_out: int
+    rtt_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeResult:
+    """What became of one key in a revoke of many. `result`: revoked, already-revoked or not-found."""
+
+    access_key_id: str
+    key_id: str
+    result: str
+    cut: Cut | None = None
+    apps: tuple[str, ...] = ()  # apps whose association is still to be removed by hand
+    pending_relays: tuple[str, ...] = field(default=())

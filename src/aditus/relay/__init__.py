@@ -1,0 +1,1 @@
+"""The cloud-side process part that accepts agents and joins streams. No truth lives here."""

@@ -1,0 +1,1 @@
+"""Truth in SQL: schema, migrations, and one body of queries for SQLite and PostgreSQL."""

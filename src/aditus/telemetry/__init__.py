@@ -1,0 +1,1 @@
+"""What Aditus tells its operators: log lines and metrics, with secrets taken out."""

@@ -1,0 +1,1 @@
+"""One module per program: the only places that build adapters and join the ports."""
