@@ -10,7 +10,6 @@ from enum import StrEnum
 
 from aditus.domain.keytext import SecretText
 
-REGION_PATTERN = r"[a-z0-9-]{1,32}"
 DEFAULT_KEY_QUOTA = 500
 """Unrevoked keys of one subscription in one region, unless its quota row says otherwise."""
 
