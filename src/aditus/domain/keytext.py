@@ -145,7 +145,7 @@ def format_token(token_id: str, secret: bytes) -> SecretText:
 
 
 def new_id(entropy: bytes) -> str:
-    """An id of 12 base62 digits (71 bits) from at least 16 random bytes; 128 bits leave a bias below 2**-56."""
+    """An id of 12 base62 digits (71 bits) from at least 16 random bytes; the bias is below 2**-56."""
     return _encode(_number(entropy) % 62**ID_DIGITS, ID_DIGITS)
 
 

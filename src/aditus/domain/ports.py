@@ -20,7 +20,7 @@ class KeySource(Protocol):
         ...
 
     def changes(self, region: str, since: int) -> KeyChanges:
-        """All keys changed after epoch `since` (0: everything worth knowing, dead keys of 30 days included)."""
+        """All keys changed after epoch `since` (0: all worth knowing, dead keys of 30 days included)."""
         ...
 
 
