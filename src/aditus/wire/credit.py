@@ -1,0 +1,115 @@
+"""How many bytes a peer may send: windows per stream, paid from budgets per session and process.
+
+The receiver's side alone lives here (the sender's is one number in `wire.stream`). The invariant of a
+`ReceiveWindow`, checked by the property tests: outstanding + unconsumed + returnable == size, and the
+sizes of all windows of a budget add up to what it has spent.
+"""
+
+from aditus.wire.errors import Violation
+
+FIRST_WINDOW = 65_536
+"""Bytes a stream starts with and never falls below: a thousand streams are 64 MiB."""
+MAX_WINDOW = 16_777_216
+"""Bytes one stream's window may grow to: 1 Gbit/s over a round trip of 134 ms."""
+SESSION_BUDGET = 134_217_728
+"""Bytes granted in one session: all 1,024 streams have their first window, and as much again to grow."""
+PROCESS_BUDGET = 536_870_912
+"""Bytes granted in one process: 8,192 streams at their first window."""
+SHORTEST_TURN = 0.002
+"""Seconds below which a round trip is not believed: scheduling alone takes as long on a busy machine."""
+
+
+class Budget:
+    """Bytes that may be promised to peers. A session's budget spends from its process's as well."""
+
+    def __init__(self, limit: int, parent: "Budget | None" = None) -> None:
+        self.limit = limit
+        self.spent = 0
+        self._parent = parent
+
+    def reserve(self, size: int) -> bool:
+        """Spend `size` bytes here and in the parent, or nothing and answer False."""
+        if self.spent + size > self.limit:
+            return False
+        if self._parent is not None and not self._parent.reserve(size):
+            return False
+        self.spent += size
+        return True
+
+    def release(self, size: int) -> None:
+        """Give `size` reserved bytes back."""
+        self.spent -= size
+        if self._parent is not None:
+            self._parent.release(size)
+
+    @property
+    def short(self) -> bool:
+        """Whether less than an eighth is left, here or in the parent: windows stop being wide."""
+        own = self.limit - self.spent < self.limit // 8
+        return own or (self._parent is not None and self._parent.short)
+
+
+class ReceiveWindow:
+    """The credit that the peer of one stream has, from OPEN to the last consumed byte.
+
+    Created only after `first` bytes were reserved from `budget`; `close` gives everything back.
+    """
+
+    __slots__ = (
+        "_budget",
+        "_first",
+        "_limit",
+        "_turned_at",
+        "outstanding",
+        "returnable",
+        "size",
+        "unconsumed",
+    )
+
+    def __init__(self, budget: Budget, first: int, limit: int, now: float) -> None:
+        self._budget = budget
+        self._first = first
+        self._limit = limit
+        self._turned_at = now
+        self.size = first
+        self.outstanding = first  # the peer may still send these
+        self.unconsumed = 0  # received, and not yet taken by the next hop
+        self.returnable = 0  # consumed, and not yet given back
+
+    def receive(self, size: int) -> None:
+        """The peer sent `size` bytes. Raises `Violation` when it had no credit for them."""
+        if size > self.outstanding:
+            raise Violation(f"{size} bytes were sent with {self.outstanding} bytes of credit")
+        self.outstanding -= size
+        self.unconsumed += size
+
+    def consume(self, size: int, now: float, rtt: float) -> int:
+        """`size` bytes reached the next hop; returns the increment to send as WINDOW now, or 0.
+
+        Credit goes back in halves of a window. When half a window took less than a round trip, the
+        window was the bottleneck, and doubles as far as the budgets allow.
+        """
+        self.unconsumed -= size
+        self.returnable += size
+        if self.returnable < self.size // 2:
+            return 0
+        increment = self.returnable
+        if self._budget.short:
+            surplus = min(increment, self.size - self._first)
+            self._budget.release(surplus)
+            self.size -= surplus
+            increment -= surplus
+        elif now - self._turned_at < max(rtt, SHORTEST_TURN):
+            growth = min(self.size, self._limit - self.size)
+            if growth and self._budget.reserve(growth):
+                self.size += growth
+                increment += growth
+        self._turned_at = now
+        self.returnable = 0
+        self.outstanding += increment
+        return increment
+
+    def close(self) -> None:
+        """Give the whole window back to the budgets; the window is not used afterwards."""
+        self._budget.release(self.size)
+        self.size = 0

@@ -1,0 +1,399 @@
+"""The bytes of each frame: layouts, limits, and the functions that write and read them.
+
+docs/wire-protocol.md, sections 3 and 7, is this module in prose. Functions named `encode_*` return one
+whole frame; those named `decode_*` take the payload after the header and raise `Violation`.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from struct import Struct, pack
+from struct import error as StructError
+from typing import Any
+
+from aditus.wire.errors import ResetReason, Violation
+
+SUBPROTOCOL = "aditus.v1"
+
+HEADER = Struct("!BBHI")  # type, flags, arg, stream id
+HEADER_SIZE = HEADER.size
+
+MAX_DATA = 262_144
+"""Bytes of payload in one DATA frame: larger ones gain no throughput and delay other streams."""
+MAX_CONTROL = 16_384
+"""Bytes of payload in any other frame: the largest STATUS fits."""
+MAX_FRAME = HEADER_SIZE + MAX_DATA
+MAX_PORTS = 1_024
+"""Ports in one OFFER, entries in one STATUS."""
+MAX_STREAMS = 1_024
+"""Streams that one session carries at once; both sides announce theirs in HELLO."""
+MAX_STREAM_ID = 0xFFFF_FFFF
+MIN_FIRST_WINDOW = 16_384
+MAX_FIRST_WINDOW = 1_048_576
+MAX_CREDIT = 0x7FFF_FFFF
+MAX_TEXT = 255
+"""Bytes of UTF-8 in any text for people."""
+MAX_SLOT = 3
+CHALLENGE_SIZE = 32
+INSTANCE_SIZE = 16
+SIGNATURE_SIZE = 64
+PING_SIZE = 8
+
+
+class FrameType(IntEnum):
+    """The first byte of a frame."""
+
+    HELLO = 0x01
+    OFFER = 0x02
+    STATUS = 0x03
+    OPEN = 0x04
+    ACCEPT = 0x05
+    DATA = 0x06
+    FIN = 0x07
+    RESET = 0x08
+    WINDOW = 0x09
+    PING = 0x0A
+    PONG = 0x0B
+    GOAWAY = 0x0C
+
+
+_WITHOUT_ARG = frozenset(
+    {FrameType.ACCEPT, FrameType.DATA, FrameType.FIN, FrameType.WINDOW, FrameType.PING, FrameType.PONG}
+)
+
+
+class Role(IntEnum):
+    """What the dialer of a session is."""
+
+    AGENT = 1
+    SIDECAR = 2
+
+
+class Verdict(IntEnum):
+    """What a relay says of one offered port."""
+
+    SERVED = 0
+    NO_LISTENER = 1
+    PORT_TAKEN = 2
+    PORT_RESERVED = 3
+    PORT_NOT_ALLOWED = 4
+    PORT_IN_USE = 5
+
+    @property
+    def token(self) -> str:
+        """The verdict as people and the API read it, such as `port-taken`."""
+        return self.name.lower().replace("_", "-")
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the relay may open streams for the port."""
+        return self <= Verdict.NO_LISTENER
+
+
+# TLV types count anew in each kind of frame.
+TLV_HELLO_PROGRAM = 1
+TLV_HELLO_HOST = 2
+TLV_STATUS_WARNING = 1
+TLV_STATUS_PORT = 2
+TLV_OPEN_SOURCE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptorHello:
+    """The relay's HELLO: `challenge` (32) · first window (4) · max streams (2) · length (1), connect id · TLVs."""
+
+    challenge: bytes
+    connect_id: str
+    first_window: int
+    max_streams: int = MAX_STREAMS
+
+
+@dataclass(frozen=True, slots=True)
+class DialerHello:
+    """The dialer's HELLO: role (1) · slot (1) · first window (4) · max streams (2) · instance (16) · signature (64) · TLVs."""
+
+    role: Role
+    slot: int
+    first_window: int
+    instance: bytes
+    signature: bytes
+    max_streams: int = MAX_STREAMS
+    program: str = ""
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """All app ports that an agent offers, and which of its offers this is: revision (4) · ports (2 each)."""
+
+    revision: int
+    ports: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PortVerdict:
+    """One entry of STATUS: port (2) · verdict (1) · zero (1); `detail` travels in a TLV."""
+
+    port: int
+    verdict: Verdict
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the relay makes of an offer: revision (4) · key expiry (8, Unix seconds, 0 = never) · entries · TLVs."""
+
+    revision: int
+    ports: tuple[PortVerdict, ...]
+    expires_at: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+_ACCEPTOR_HELLO = Struct("!32sIHB")
+_DIALER_HELLO = Struct("!BBIH16s64s")
+_OFFER = Struct("!I")
+_STATUS = Struct("!IQ")
+_ENTRY = Struct("!HBB")
+_TLV = Struct("!HH")
+_INCREMENT = Struct("!I")
+
+
+def attach_message(
+    role: Role, challenge: bytes, connect_id: str, key_id: str, host: str, instance: bytes
+) -> bytes:
+    """The bytes that the dialer's signature covers (section 2.2). `host` is the proof's audience."""
+    parts = [b"aditus.v1 attach\x00", pack("!B", role), challenge]
+    for text in (connect_id, key_id, host):
+        encoded = text.encode()
+        parts += (pack("!B", len(encoded)), encoded)
+    return b"".join((*parts, instance))
+
+
+def clip(text: str, limit: int = MAX_TEXT) -> bytes:
+    """`text` as UTF-8 of at most `limit` bytes, cut between characters."""
+    return text.encode(errors="replace")[:limit].decode(errors="ignore").encode()
+
+
+def _frame(kind: FrameType, payload: bytes = b"", *, arg: int = 0, stream: int = 0) -> bytes:
+    return HEADER.pack(kind, 0, arg, stream) + payload
+
+
+def _tlvs(items: Iterable[tuple[int, bytes]]) -> bytes:
+    return b"".join(_TLV.pack(kind, len(value)) + value for kind, value in items)
+
+
+def encode_acceptor_hello(hello: AcceptorHello) -> bytes:
+    connect_id = hello.connect_id.encode()
+    fixed = _ACCEPTOR_HELLO.pack(hello.challenge, hello.first_window, hello.max_streams, len(connect_id))
+    return _frame(FrameType.HELLO, fixed + connect_id)
+
+
+def encode_dialer_hello(hello: DialerHello) -> bytes:
+    fixed = _DIALER_HELLO.pack(
+        hello.role, hello.slot, hello.first_window, hello.max_streams, hello.instance, hello.signature
+    )
+    texts = [(TLV_HELLO_PROGRAM, clip(hello.program, 64)), (TLV_HELLO_HOST, clip(hello.host))]
+    return _frame(FrameType.HELLO, fixed + _tlvs((kind, text) for kind, text in texts if text))
+
+
+def encode_offer(offer: Offer) -> bytes:
+    ports = pack(f"!{len(offer.ports)}H", *offer.ports)
+    return _frame(FrameType.OFFER, _OFFER.pack(offer.revision) + ports, arg=len(offer.ports))
+
+
+def encode_status(status: Status) -> bytes:
+    """The frame of a STATUS. Texts that no longer fit into it are left out; the verdicts always fit."""
+    payload = _STATUS.pack(status.revision, status.expires_at)
+    payload += b"".join(_ENTRY.pack(entry.port, entry.verdict, 0) for entry in status.ports)
+    texts = [(TLV_STATUS_WARNING, clip(warning)) for warning in status.warnings]
+    texts += [
+        (TLV_STATUS_PORT, pack("!H", entry.port) + clip(entry.detail))
+        for entry in status.ports
+        if entry.detail
+    ]
+    for kind, value in texts:
+        if len(payload) + _TLV.size + len(value) > MAX_CONTROL:
+            break
+        payload += _tlvs([(kind, value)])
+    return _frame(FrameType.STATUS, payload, arg=len(status.ports))
+
+
+def encode_open(stream: int, port: int, source: str = "") -> bytes:
+    tlvs = _tlvs([(TLV_OPEN_SOURCE, clip(source, 64))]) if source else b""
+    return _frame(FrameType.OPEN, tlvs, arg=port, stream=stream)
+
+
+def encode_accept(stream: int) -> bytes:
+    return _frame(FrameType.ACCEPT, stream=stream)
+
+
+def encode_data(stream: int, data: bytes | bytearray | memoryview) -> bytes:
+    """A DATA frame of 1 to `MAX_DATA` bytes; the one copy of the payload on the way out."""
+    return b"".join((HEADER.pack(FrameType.DATA, 0, 0, stream), data))
+
+
+def encode_fin(stream: int) -> bytes:
+    return _frame(FrameType.FIN, stream=stream)
+
+
+def encode_reset(stream: int, reason: ResetReason, detail: str = "") -> bytes:
+    return _frame(FrameType.RESET, clip(detail), arg=reason, stream=stream)
+
+
+def encode_window(stream: int, increment: int) -> bytes:
+    return _frame(FrameType.WINDOW, _INCREMENT.pack(increment), stream=stream)
+
+
+def encode_ping(opaque: bytes) -> bytes:
+    return _frame(FrameType.PING, opaque)
+
+
+def encode_pong(opaque: bytes) -> bytes:
+    return _frame(FrameType.PONG, opaque)
+
+
+def encode_goaway(grace: int, reason: str) -> bytes:
+    return _frame(FrameType.GOAWAY, clip(reason), arg=grace)
+
+
+def decode_header(message: bytes | memoryview) -> tuple[int, int, int]:
+    """(type, arg, stream id) of a message, checked for everything that needs no context."""
+    size = len(message)
+    if size < HEADER_SIZE:
+        raise Violation(f"frame of {size} bytes is shorter than its header")
+    kind, flags, arg, stream = HEADER.unpack_from(message)
+    if flags or (arg and kind in _WITHOUT_ARG):
+        raise Violation(f"flags are {flags:#x} and arg is {arg} in a frame of type {kind:#x}")
+    limit = MAX_DATA if kind == FrameType.DATA else MAX_CONTROL
+    if size - HEADER_SIZE > limit:
+        raise Violation(f"payload of {size - HEADER_SIZE} bytes is over the limit of {limit}")
+    return kind, arg, stream
+
+
+def decode_acceptor_hello(payload: bytes) -> AcceptorHello:
+    challenge, first_window, max_streams, length = _unpack(_ACCEPTOR_HELLO, payload)
+    end = _ACCEPTOR_HELLO.size + length
+    if len(payload) < end:
+        raise Violation("HELLO ends within the connect id")
+    for _ in _read_tlvs(payload[end:]):
+        pass
+    connect_id = _text(payload[_ACCEPTOR_HELLO.size : end])
+    _check_limits(first_window, max_streams)
+    return AcceptorHello(challenge, connect_id, first_window, max_streams)
+
+
+def decode_dialer_hello(payload: bytes) -> DialerHello:
+    role, slot, first_window, max_streams, instance, signature = _unpack(_DIALER_HELLO, payload)
+    if role not in (Role.AGENT, Role.SIDECAR):
+        raise Violation(f"HELLO names role {role}")
+    if slot > MAX_SLOT:
+        raise Violation(f"HELLO names slot {slot}")
+    _check_limits(first_window, max_streams)
+    texts = {TLV_HELLO_PROGRAM: "", TLV_HELLO_HOST: ""}
+    for kind, value in _read_tlvs(payload[_DIALER_HELLO.size :]):
+        if kind in texts:
+            texts[kind] = _text(value)
+    program, host = texts[TLV_HELLO_PROGRAM], texts[TLV_HELLO_HOST]
+    return DialerHello(Role(role), slot, first_window, instance, signature, max_streams, program, host)
+
+
+def decode_offer(count: int, payload: bytes) -> Offer:
+    if count > MAX_PORTS:
+        raise Violation(f"OFFER of {count} ports is over the limit of {MAX_PORTS}")
+    revision, *ports = _unpack(Struct(f"!I{count}H"), payload, whole=True)
+    if 0 in ports or len(set(ports)) != count:
+        raise Violation("OFFER names a port twice, or port 0")
+    return Offer(revision, tuple(ports))
+
+
+def decode_status(count: int, payload: bytes) -> Status:
+    if count > MAX_PORTS:
+        raise Violation(f"STATUS of {count} entries is over the limit of {MAX_PORTS}")
+    revision, expires_at = _unpack(_STATUS, payload)
+    end = _STATUS.size + count * _ENTRY.size
+    if len(payload) < end:
+        raise Violation("STATUS ends within its entries")
+    warnings: list[str] = []
+    details: dict[int, str] = {}
+    for kind, value in _read_tlvs(payload[end:]):
+        if kind == TLV_STATUS_WARNING:
+            warnings.append(_text(value))
+        elif kind == TLV_STATUS_PORT:
+            if len(value) < 2:
+                raise Violation("STATUS has a port detail without its port")
+            details[int.from_bytes(value[:2])] = _text(value[2:])
+    entries = []
+    for port, verdict, zero in _ENTRY.iter_unpack(payload[_STATUS.size : end]):
+        if zero or verdict not in Verdict.__members__.values():
+            raise Violation(f"STATUS has verdict {verdict}")
+        entries.append(PortVerdict(port, Verdict(verdict), details.get(port, "")))
+    return Status(revision, tuple(entries), expires_at, tuple(warnings))
+
+
+def decode_open(port: int, payload: bytes) -> str:
+    """Who connected, as the relay says; empty if it does not."""
+    if not port:
+        raise Violation("OPEN names port 0")
+    source = ""
+    for kind, value in _read_tlvs(payload):
+        if kind == TLV_OPEN_SOURCE:
+            source = _text(value)
+    return source
+
+
+def decode_reset(reason: int, payload: bytes) -> tuple[ResetReason, str]:
+    if reason not in ResetReason.__members__.values():
+        raise Violation(f"RESET gives reason {reason}")
+    return ResetReason(reason), _text(payload)
+
+
+def decode_window(payload: bytes) -> int:
+    (increment,) = _unpack(_INCREMENT, payload, whole=True)
+    if not increment:
+        raise Violation("WINDOW of 0 bytes")
+    return int(increment)
+
+
+def decode_ping(payload: bytes) -> bytes:
+    if len(payload) != PING_SIZE:
+        raise Violation(f"PING or PONG of {len(payload)} bytes, not {PING_SIZE}")
+    return payload
+
+
+def decode_goaway(payload: bytes) -> str:
+    return _text(payload)
+
+
+def _unpack(layout: Struct, payload: bytes, *, whole: bool = False) -> tuple[Any, ...]:
+    try:
+        return layout.unpack(payload) if whole else layout.unpack_from(payload)
+    except StructError:
+        raise Violation(f"payload of {len(payload)} bytes does not have its layout") from None
+
+
+def _check_limits(first_window: int, max_streams: int) -> None:
+    if not MIN_FIRST_WINDOW <= first_window <= MAX_FIRST_WINDOW:
+        raise Violation(f"HELLO names a first window of {first_window} bytes")
+    if not 1 <= max_streams <= MAX_STREAMS:
+        raise Violation(f"HELLO allows {max_streams} streams")
+
+
+def _read_tlvs(data: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at < len(data):
+        if at + _TLV.size > len(data):
+            raise Violation("a TLV ends within its header")
+        kind, length = _TLV.unpack_from(data, at)
+        at += _TLV.size + length
+        if at > len(data):
+            raise Violation("a TLV ends within its value")
+        yield kind, data[at - length : at]
+
+
+def _text(data: bytes) -> str:
+    if len(data) > MAX_TEXT:
+        raise Violation(f"text of {len(data)} bytes is over the limit of {MAX_TEXT}")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise Violation("text is not UTF-8") from None
