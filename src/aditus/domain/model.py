@@ -7,6 +7,7 @@ Every time is a `float` of Unix seconds (UTC). Every `*_id` is made by us, base6
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 from aditus.domain.keytext import SecretText
 
@@ -96,10 +97,13 @@ class AccessKey:
 
 @dataclass(frozen=True, slots=True)
 class NewAccessKey:
-    """A key just made, with the secret that is shown this once. Never stored, never logged."""
+    """A key just made, with the secret that is shown this once. Never stored, never logged.
+
+    `secret` is None when the caller gave a public key: then the secret was never here.
+    """
 
     key: AccessKey
-    secret: SecretText
+    secret: SecretText | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,3 +214,99 @@ class RevokeResult:
     cut: Cut | None = None
     apps: tuple[str, ...] = ()  # apps whose association is still to be removed by hand
     pending_relays: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendResult:
+    """A key just suspended, and what that cut."""
+
+    key: AccessKey
+    cut: Cut | None = None  # None: it was suspended already
+
+
+# --- what the control plane answers -----------------------------------------------------------
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """A part of a list. `next_cursor` asks for the part after it and is empty on the last one."""
+
+    items: tuple[Item, ...]
+    next_cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AppStatus:
+    """An app, and what it could reach now: the app ports that live tunnels of its key offer."""
+
+    app: App
+    tunnels: int
+    ports: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionInfo:
+    """A subscription with what it has used of its quotas, one `Quota` of access keys for each region."""
+
+    subscription: Subscription
+    access_keys: tuple[Quota, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """One subscription that a caller may see, and the caller's role in it."""
+
+    locator: str
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class UserInfo:
+    """Who the caller is."""
+
+    caller_id: str
+    name: str
+    organization_id: str
+    organization: str  # its name
+    role: Role
+    subscriptions: tuple[Membership, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """The record of an API token, without its secret (of which the server has a hash)."""
+
+    token_id: str
+    name: str
+    role: Role
+    created_at: float
+    created_by: str
+    locator: str = ""  # the subscription of a team_admin's token
+    expires_at: float | None = None
+    last_used_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewApiToken:
+    """A token just made, with the text that is shown this once."""
+
+    token: ApiToken
+    secret: SecretText
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """Who did what to what, and when. `details` never holds a secret."""
+
+    event_id: int
+    at: float
+    actor_id: str
+    actor: str  # the name at that time
+    action: str  # "key.generate", "app.associate" …
+    object_id: str
+    object_name: str
+    region: str = ""
+    details: dict[str, str | int | bool | None] = field(default_factory=dict)
