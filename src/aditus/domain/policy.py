@@ -172,7 +172,7 @@ def key_verdict(key: RelayKey, now: float) -> Verdict:
 
 
 def port_verdict(key: RelayKey, port: int) -> Verdict:
-    """Whether `key` may carry app port `port` (allowed None: any, empty: none). Denied: `port-not-allowed`."""
+    """Whether `key` may carry app port `port` (None: any, empty set: none). Denied: `port-not-allowed`."""
     if key.allowed_ports is None or port in key.allowed_ports:
         return GRANTED
     return Denied("port-not-allowed")
