@@ -53,7 +53,7 @@ class SecretText:
     """A secret as text that cannot be printed, logged, pickled or put into JSON by accident.
 
     `reveal()` alone gives the text; `str`, `repr` and `format` give its mask. Equality takes the same
-    time whatever differs. Not hashable.
+    time whatever differs.
     """
 
     __slots__ = ("_text",)
@@ -78,6 +78,9 @@ class SecretText:
         if not isinstance(other, SecretText):
             return NotImplemented
         return hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._text)
 
     def __copy__(self) -> "SecretText":
         return self

@@ -1,0 +1,37 @@
+"""Ed25519 keys and random ids, from the operating system's entropy."""
+
+import secrets
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from aditus.domain import keytext
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A new Ed25519 key: `secret` is the private seed, `public` the raw public key, 32 bytes each."""
+
+    secret: bytes = field(repr=False)
+    public: bytes
+
+
+def generate_pair() -> KeyPair:
+    """A new key. Only `public` may be stored."""
+    secret = secrets.token_bytes(keytext.SECRET_BYTES)
+    return KeyPair(secret, public_key(secret))
+
+
+def public_key(secret: bytes) -> bytes:
+    """The raw public key (32 bytes) of a private seed of 32 bytes; `ValueError` for another size."""
+    return Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
+
+
+def random_id() -> str:
+    """A new id of 12 base62 digits: for keys, credentials, tokens, apps, tunnels."""
+    return keytext.new_id(secrets.token_bytes(keytext.ENTROPY_BYTES))
+
+
+def random_connect_id() -> str:
+    """A new connect id of 22 base62 digits, 128 random bits."""
+    return keytext.new_connect_id(secrets.token_bytes(keytext.ENTROPY_BYTES))
