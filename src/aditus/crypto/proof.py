@@ -98,8 +98,8 @@ class Ed25519Verifier:
     ) -> ProofVerdict:
         """Whether `bearer` was signed by this raw public key, for one of `audiences`, at about `now`.
 
-        `now` is in Unix seconds. `clock-skew` is said only to who proved to hold the key; all else is `bad-proof`. `ValueError` when
-        `public_key` is not 32 bytes, which is the caller's defect.
+        `now` is in Unix seconds. `clock-skew` is said only to who proved to hold the key; all else is
+        `bad-proof`. `ValueError` when `public_key` is not 32 bytes, which is the caller's defect.
         """
         key = _load(public_key)
         try:
