@@ -1,0 +1,64 @@
+"""What Prometheus reads from a server. prometheus_client belongs to the `[server]` extra: imported on use."""
+
+CUT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)  # the promise is 0.1 s for 99 of 100
+PREFIX = "aditus"
+
+
+class ServerMetrics:
+    """The figures of one server process, in a registry of their own. Safe to use from several threads.
+
+    Labels have few values: `direction` is in (from the app) or out (to it), `reason` one of the tokens of
+    contract and protocol, never anything that a stranger sent.
+    """
+
+    def __init__(self) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+        registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.tunnels = Gauge(f"{PREFIX}_tunnels", "Tunnels that are attached now.", registry=registry)
+        self.streams = Gauge(f"{PREFIX}_streams", "Streams that are open now.", registry=registry)
+        # Not aditus_streams_total: in OpenMetrics that is the gauge's own family.
+        self.streams_total = Counter(
+            f"{PREFIX}_opened_streams_total", "Streams opened since the start.", registry=registry
+        )
+        bytes_total = Counter(
+            f"{PREFIX}_bytes_total",
+            "Payload bytes, in from apps and out to them.",
+            ["direction"],
+            registry=registry,
+        )
+        self.bytes_in = bytes_total.labels("in")
+        self.bytes_out = bytes_total.labels("out")
+        self._refusals = Counter(
+            f"{PREFIX}_refusals_total",
+            "Attaches and streams refused, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self.cut_seconds = Histogram(
+            f"{PREFIX}_cut_seconds",
+            "From the commit of a revoke or suspend to the last cut.",
+            buckets=CUT_BUCKETS,
+            registry=registry,
+        )
+        self.loop_lag_seconds = Gauge(
+            f"{PREFIX}_loop_lag_seconds", "How late the relay's loop last woke up.", registry=registry
+        )
+        self._registry = registry
+
+    def refused(self, reason: str) -> None:
+        """Count one refusal under its stable token."""
+        self._refusals.labels(reason).inc()
+
+    def render(self) -> bytes:
+        """The answer to a scrape, of type `content_type`."""
+        from prometheus_client import generate_latest
+
+        return generate_latest(self._registry)
+
+    @property
+    def content_type(self) -> str:
+        from prometheus_client import CONTENT_TYPE_LATEST
+
+        return CONTENT_TYPE_LATEST
