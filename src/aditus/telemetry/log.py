@@ -32,8 +32,8 @@ CHATTY = ("picows", "aiofastnet", "uvicorn", "httpx2", "httpcore2")
 
 _COLOURS = {"DEBUG": "\x1b[2m", "WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[1;31m"}
 _RESET = "\x1b[0m"
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_UNSAFE_IN_BLOCK = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE_IN_BLOCK = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _PLAIN = re.compile(r"[^\s\"=]+")
 
 
@@ -43,7 +43,7 @@ def fields(**values: object) -> dict[str, Any]:
 
 
 def setup(
-    format: Format = "text",  # noqa: A002  the name of the option
+    format: Format = "text",
     *,
     file: Path | None = None,
     level: int | str = logging.INFO,
@@ -109,7 +109,7 @@ class TextFormatter(RedactingFormatter):
 
 
 class JsonFormatter(RedactingFormatter):
-    """One JSON object per line: `ts` (UTC), `level`, `logger`, `event`, `fields`, and `exception` if there is one."""
+    """One JSON object per line: `ts` (UTC), `level`, `logger`, `event`, `fields`, and maybe `exception`."""
 
     def line(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
@@ -145,7 +145,7 @@ class _FileHandler(_Reported, RotatingFileHandler):
     pass
 
 
-def _add(root: logging.Logger, handler: logging.Handler, format: Format, *, coloured: bool) -> None:  # noqa: A002
+def _add(root: logging.Logger, handler: logging.Handler, format: Format, *, coloured: bool) -> None:
     handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter(coloured=coloured))
     root.addHandler(handler)
 
@@ -165,9 +165,8 @@ def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}".rstrip("0").rstrip(".")
     text = str(value)
-    return (
-        text if _PLAIN.fullmatch(text) and not _UNSAFE.search(text) else json.dumps(text, ensure_ascii=False)
-    )
+    unsafe = _UNSAFE.search(text) is not None
+    return text if _PLAIN.fullmatch(text) and not unsafe else json.dumps(text, ensure_ascii=unsafe)
 
 
 def _plain(value: object) -> object:

@@ -6,16 +6,17 @@ import re
 from aditus.domain.keytext import SECRET_PATTERN, mask
 
 MASKED = "****"
+BROKEN = "a log line cannot be formatted"
 
 _TOKEN = r"[0-9A-Za-z._~+/=-]"
 _SECRET = re.compile(SECRET_PATTERN, re.ASCII)
 _OTHERS = (
     # An Authorization or Proxy-Authorization header of any scheme: as sent, as a dict, as JSON.
-    re.compile(rf"(?i)(authorization[\\'\"]*\s*[:=,]\s*b?[\\'\"]*[a-z]+\s+)({_TOKEN}+)"),
+    re.compile(rf"(?i)(authorization[\\'\"]*\s*[:=,]\s*b?[\\'\"]*(?:[a-z]+\s+)?)({_TOKEN}+)"),
     # A bearer proof or token without its header's name; prose ("bearer proof") has shorter words.
     re.compile(rf"(?i)(\bbearer\s+)({_TOKEN}{{16,}})"),
     # The password in a URL, such as that of a proxy or a database.
-    re.compile(r"(?i)(\b[a-z][a-z0-9+.-]{1,31}://[^\s/:@]*:)([^\s/@]+)(?=@)"),
+    re.compile(r"(?i)(\b[a-z][a-z0-9+.-]{1,31}://[^\s/:@]*:)([^\s/@\"]+)(?=@)"),
 )
 
 
@@ -41,6 +42,10 @@ class RedactingFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         try:
             text = self.line(record)
-        except Exception as error:  # noqa: BLE001  a defect in any caller's log line, reported as a line itself
-            text = f"{record.levelname} a log line at {record.pathname}:{record.lineno} is broken: {type(error).__name__}"
+        except Exception as error:  # noqa: BLE001  whatever a caller's value raises; reported as a line itself
+            broken = logging.LogRecord(
+                record.name, record.levelno, record.pathname, record.lineno, BROKEN, (), None
+            )
+            broken.fields = {"where": f"{record.pathname}:{record.lineno}", "error": type(error).__name__}
+            text = self.line(broken)
         return redact(text)
