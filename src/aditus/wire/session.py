@@ -84,6 +84,7 @@ class Session:
         self._goaway_sent = False
         self._goaway_received = False
         self._relieved: list[int] = []
+        self._over: list[int] = []
         self.rtt = 0.0
         """Seconds of the round trip, smoothed; 0 until measured."""
         self._handlers = {
@@ -224,6 +225,11 @@ class Session:
     def relieved(self) -> list[int]:
         """The streams whose callers may send again; each is named once."""
         names, self._relieved = self._relieved, []
+        return names
+
+    def over(self) -> list[int]:
+        """The streams that were forgotten since the last call: nothing more comes from or goes to them."""
+        names, self._over = self._over, []
         return names
 
     def go_away(self, grace: int, reason: str) -> None:
@@ -413,3 +419,4 @@ class Session:
         stream.drop()
         stream.window.close()
         del self._streams[stream.number]
+        self._over.append(stream.number)

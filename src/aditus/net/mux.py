@@ -1,0 +1,278 @@
+"""Drives one `Session` over one WebSocket: messages in, frames out, and streams handed to their ends.
+
+There are no tasks and no queues here: whoever calls in (the WebSocket, a stream's end, a timer) runs the
+session and then flushes what it wants to send.
+"""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from aditus.net.ws import WebSocket
+from aditus.wire.credit import PROCESS_BUDGET, SESSION_BUDGET, Budget
+from aditus.wire.errors import CloseCode, ResetReason, Violation
+from aditus.wire.events import AcceptReceived, DataReceived, Event, FinReceived, OpenReceived, ResetReceived
+from aditus.wire.session import Limits, Session
+
+_log = logging.getLogger(__name__)
+
+RECEIVE_SIZE = 65_536
+"""Bytes read from a TCP connection at once."""
+
+
+@dataclass(slots=True)
+class Resources:
+    """What all sessions of one loop share: the memory that may be promised, and one receive buffer.
+
+    One buffer is enough, since what was read into it is copied before the loop does anything else.
+    """
+
+    budget: Budget = field(default_factory=lambda: Budget(PROCESS_BUDGET))
+    limits: Limits = field(default_factory=Limits)
+    receive_buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(RECEIVE_SIZE)))
+
+    def session_budget(self) -> Budget:
+        """A session's share, spent from the process's budget."""
+        return Budget(SESSION_BUDGET, self.budget)
+
+
+class StreamEnd(Protocol):
+    """The local end of a stream: what it does with what comes out of the tunnel. Must not raise."""
+
+    def data(self, data: memoryview) -> None:
+        """Bytes, valid during the call only; their credit goes back by `MuxStream.consume`."""
+        ...
+
+    def accepted(self) -> None:
+        """The far side is connected."""
+        ...
+
+    def ended(self) -> None:
+        """The far side sends no more."""
+        ...
+
+    def cut(self, reason: ResetReason, detail: str) -> None:
+        """The stream is gone in both directions; nothing is called afterwards."""
+        ...
+
+    def congested(self) -> None:
+        """Send nothing until `relieved`."""
+        ...
+
+    def relieved(self) -> None:
+        """Sending may go on."""
+        ...
+
+
+class SessionOwner(Protocol):
+    """Who decides about a session: the relay's accept, the agent's link. Must not raise."""
+
+    def event(self, mux: "Mux", event: Event) -> None:
+        """An event of the session itself (hello, offer, status, goaway)."""
+        ...
+
+    def opened(self, mux: "Mux", stream: "MuxStream", port: int, source: str) -> None:
+        """The peer opened a stream: set `stream.end` at once, or reset it."""
+        ...
+
+    def closed(self, mux: "Mux", code: int | None, reason: str) -> None:
+        """The WebSocket is gone and all streams with it. `code` is None when nobody said why."""
+        ...
+
+
+class MuxStream:
+    """One stream, as its local end holds it."""
+
+    __slots__ = ("_mux", "bytes_received", "bytes_sent", "end", "number", "opened_at", "port", "source")
+
+    def __init__(self, mux: "Mux", number: int, port: int, source: str) -> None:
+        self._mux = mux
+        self.number = number
+        self.port = port
+        self.source = source
+        self.opened_at = time.time()
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self.end: StreamEnd | None = None
+
+    @property
+    def receive_buffer(self) -> memoryview:
+        """Where the local end reads into before it calls `send`."""
+        return self._mux.resources.receive_buffer
+
+    def send(self, data: memoryview) -> None:
+        """Send bytes into the tunnel; the end is told `congested` when it should stop for now."""
+        self.bytes_sent += len(data)
+        self._mux.send(self, data)
+
+    def accept(self) -> None:
+        """Tell the far side that the target answered."""
+        self._mux.session.accept(self.number)
+        self._mux.flush()
+
+    def finish(self) -> None:
+        """Send no more; what was sent before arrives first."""
+        self._mux.session.finish(self.number)
+        self._mux.flush()
+
+    def consume(self, size: int) -> None:
+        """Return the credit of `size` received bytes."""
+        self._mux.session.consume(self.number, size, time.monotonic())
+        self._mux.flush()
+
+    def reset(self, reason: ResetReason, detail: str = "") -> None:
+        """End the stream in both directions. Without effect on one that is over."""
+        self._mux.session.reset(self.number, reason, detail)
+        self._mux.flush()
+
+
+class Mux:
+    """A `Session` with its WebSocket, its timer and the ends of its streams."""
+
+    def __init__(
+        self, session: Session, owner: SessionOwner, resources: Resources, lost: ResetReason
+    ) -> None:
+        self.session = session
+        self.resources = resources
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self.streams_total = 0
+        self.ws: WebSocket | None = None
+        self._owner = owner
+        self._lost = lost  # what streams are told when the WebSocket is lost
+        self._streams: dict[int, MuxStream] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._dispatching = False
+
+    @property
+    def streams(self) -> list[MuxStream]:
+        """The streams that are not over, oldest first."""
+        return list(self._streams.values())
+
+    def open(self, port: int, source: str, end: StreamEnd) -> MuxStream:
+        """Open a stream for an app port. Raises `CannotOpen`."""
+        number = self.session.open(port, source, time.monotonic())
+        stream = self._add(number, port, source)
+        stream.end = end
+        self.flush()
+        return stream
+
+    def send(self, stream: MuxStream, data: memoryview) -> None:
+        """Send a stream's bytes: at once when nothing else waits, else in its turn."""
+        self.bytes_sent += len(data)
+        ws = self.ws
+        if ws is not None and ws.writable:
+            frame = self.session.send_at_once(stream.number, data)
+            if frame is not None:
+                ws.send(frame)
+                return
+        if not self.session.send(stream.number, data) and stream.end is not None:
+            stream.end.congested()
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what the session wants to send, as far as the WebSocket takes it."""
+        ws = self.ws
+        if ws is None or self._dispatching:
+            return
+        session = self.session
+        while ws.writable and (frame := session.next_frame()) is not None:
+            ws.send(frame)
+        for number in session.relieved():
+            if (stream := self._streams.get(number)) is not None and stream.end is not None:
+                stream.end.relieved()
+        for number in session.over():
+            self._streams.pop(number, None)
+
+    def close(self, code: CloseCode, reason: str, streams: ResetReason) -> None:
+        """Cut every stream with this reason, now, and close the WebSocket."""
+        self._cut_streams(streams)
+        if self.ws is not None:
+            self.ws.close(code, reason)
+
+    def abort(self) -> None:
+        """Drop the WebSocket without a word; the owner is told as of any loss."""
+        if self.ws is not None:
+            self.ws.abort()
+
+    # --- MessageHandler: the WebSocket calls these ---------------------------------------------
+
+    def connected(self, ws: WebSocket) -> None:
+        self.ws = ws
+        self._tick()
+
+    def message(self, message: memoryview) -> None:
+        try:
+            event = self.session.receive(message, time.monotonic())
+        except Violation as violation:
+            _log.warning("closing a session: its peer broke the protocol: %s", violation)
+            self.close(CloseCode.PROTOCOL, "protocol", ResetReason.PROTOCOL)
+            return
+        if event is not None:
+            self._dispatching = True
+            try:
+                self._dispatch(event)
+            finally:
+                self._dispatching = False
+        self.flush()
+
+    def writable(self) -> None:
+        self.flush()
+
+    def closed(self, code: int | None, reason: str) -> None:
+        self.ws = None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._cut_streams(self._lost)
+        self._owner.closed(self, code, reason)
+
+    # -------------------------------------------------------------------------------------------
+
+    def _dispatch(self, event: Event) -> None:
+        if isinstance(event, DataReceived):
+            stream = self._streams[event.stream]
+            size = len(event.data)
+            stream.bytes_received += size
+            self.bytes_received += size
+            if stream.end is not None:
+                stream.end.data(event.data)
+        elif isinstance(event, OpenReceived):
+            stream = self._add(event.stream, event.port, event.source)
+            self._owner.opened(self, stream, event.port, event.source)
+        elif isinstance(event, AcceptReceived | FinReceived | ResetReceived):
+            end = self._streams[event.stream].end
+            if end is None:
+                return
+            if isinstance(event, AcceptReceived):
+                end.accepted()
+            elif isinstance(event, FinReceived):
+                end.ended()
+            else:
+                end.cut(event.reason, event.detail)
+        else:
+            self._owner.event(self, event)
+
+    def _add(self, number: int, port: int, source: str) -> MuxStream:
+        stream = MuxStream(self, number, port, source)
+        self._streams[number] = stream
+        self.streams_total += 1
+        return stream
+
+    def _cut_streams(self, reason: ResetReason) -> None:
+        self.session.close()
+        streams, self._streams = self._streams, {}
+        for stream in streams.values():
+            if stream.end is not None:
+                stream.end.cut(reason, "")
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if not self.session.tick(now):
+            _log.warning("dropping a session: its peer has been silent for too long")
+            self.abort()
+            return
+        self.flush()
+        delay = max(self.session.next_tick() - now, 0.1)
+        self._timer = asyncio.get_running_loop().call_later(delay, self._tick)

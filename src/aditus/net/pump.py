@@ -1,0 +1,161 @@
+"""The pump between one TCP connection and one stream: bytes both ways, credit, and truthful endings.
+
+A `Pump` is the protocol of the TCP transport and the `StreamEnd` of the stream. It has no task of its
+own: the loop calls it when bytes arrive on either side.
+"""
+
+import asyncio
+import socket
+import struct
+import sys
+from collections.abc import Callable
+
+from aditus.net.mux import MuxStream
+from aditus.wire.errors import ResetReason
+
+_LINGER_ZERO = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+_DRAIN_BELOW = 32_768
+"""Bytes in the TCP write buffer at which the credit of what was written meanwhile goes back."""
+
+
+class Pump(asyncio.BufferedProtocol):
+    """Carries one conversation. Bind it to its stream before data may arrive on either side."""
+
+    def __init__(self, reset_reason: ResetReason, on_closed: Callable[["Pump"], None] | None = None) -> None:
+        self._reset_reason = reset_reason  # what a reset of the TCP side is called
+        self._on_closed = on_closed
+        self._stream: MuxStream | None = None
+        self._transport: asyncio.Transport | None = None
+        self._early = bytearray()  # came before the target answered; at most the first window
+        self._unconsumed = 0  # bytes whose credit was not returned yet
+        self._fin_sent = False
+        self._fin_received = False
+        self._dead = False
+
+    def bind(self, stream: MuxStream) -> None:
+        """Tie the pump to its stream; done once."""
+        self._stream = stream
+
+    # --- the TCP side --------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        sock: socket.socket = transport.get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        transport.set_write_buffer_limits(_DRAIN_BELOW, _DRAIN_BELOW)
+        if self._dead:
+            self.abort()
+
+    def connected(self) -> None:
+        """The target answered: pass on what came early. Call it after ACCEPT was sent."""
+        assert self._transport is not None
+        if self._early:
+            early, self._early = self._early, bytearray()
+            self._transport.write(early)
+            self._settle()
+        if self._fin_received:
+            self._end_writing()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        assert self._stream is not None
+        return self._stream.receive_buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        assert self._stream is not None
+        self._stream.send(self._stream.receive_buffer[:nbytes])
+
+    def eof_received(self) -> bool:
+        if self._stream is None or self._dead:
+            return False
+        self._fin_sent = True
+        self._stream.finish()
+        self._close_if_done()
+        return True  # half-close: the other direction goes on
+
+    def pause_writing(self) -> None:
+        """The write buffer is above its mark. Nothing to do: credit bounds it."""
+
+    def resume_writing(self) -> None:
+        self._settle()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._dead and self._stream is not None:
+            if exc is None and self._fin_sent and self._fin_received:
+                self._settle()
+            else:
+                self._dead = True
+                self._stream.reset(self._reset_reason)
+        self._dead = True
+        self._transport = None
+        if self._on_closed is not None:
+            self._on_closed(self)
+
+    # --- the stream's side ---------------------------------------------------------------------
+
+    def data(self, data: memoryview) -> None:
+        """Bytes for the TCP side."""
+        self._unconsumed += len(data)
+        if self._transport is None:
+            self._early += data
+            return
+        self._transport.write(data)
+        self._settle()
+
+    def accepted(self) -> None:
+        """The far side is connected. Nothing to do: its bytes speak for themselves."""
+
+    def ended(self) -> None:
+        """No more bytes for the TCP side: FIN after what is buffered."""
+        self._fin_received = True
+        if self._transport is not None:
+            self._end_writing()
+
+    def cut(self, reason: ResetReason, detail: str) -> None:
+        """The stream is gone: reset the TCP connection, whatever waits in it."""
+        self.abort()
+
+    def congested(self) -> None:
+        """The stream takes no more for now."""
+        if self._transport is not None and not self._fin_sent:
+            self._transport.pause_reading()
+
+    def relieved(self) -> None:
+        """The stream takes more."""
+        if self._transport is not None and not self._fin_sent:
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """End the TCP connection with a reset, now or as soon as there is one."""
+        self._dead = True
+        if self._transport is not None:
+            reset_on_close(self._transport)
+            self._transport.abort()
+
+    # -------------------------------------------------------------------------------------------
+
+    def _end_writing(self) -> None:
+        assert self._transport is not None
+        self._transport.set_write_buffer_limits(0, 0)  # tell when the last byte has gone
+        self._transport.write_eof()
+        self._close_if_done()
+
+    def _close_if_done(self) -> None:
+        if self._fin_sent and self._fin_received and self._transport is not None:
+            self._transport.close()
+
+    def _settle(self) -> None:
+        """Return the credit of what the kernel has taken since the last time."""
+        waiting = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        consumed = self._unconsumed - waiting
+        if consumed > 0 and self._stream is not None:
+            self._unconsumed = waiting
+            self._stream.consume(consumed)
+
+
+def reset_on_close(transport: asyncio.BaseTransport) -> None:
+    """Make the close of this connection a TCP reset: `abort` alone would look like a clean end."""
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is not None and sock.fileno() >= 0:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)

@@ -1,0 +1,253 @@
+"""WebSockets: the only room that knows picows and aiofastnet's part in it.
+
+What the rest of the house sees is a `WebSocket` that sends whole binary messages, and a
+`MessageHandler` that receives them. Whatever RFC 6455 or the protocol page forbids, and picows lets
+pass, is refused here.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Protocol
+
+import picows
+from python_socks import ProxyError
+
+from aditus.wire.errors import CloseCode
+from aditus.wire.frames import MAX_FRAME, SUBPROTOCOL
+
+_log = logging.getLogger(__name__)
+
+HANDSHAKE_SECONDS = 5.0
+"""How long TLS, and then the HTTP upgrade, may each take."""
+CLOSE_SECONDS = 2.0
+"""How long a peer may take to read what is left before a close becomes an abort."""
+WRITE_HIGH = 262_144
+"""Bytes in the transport's buffer above which no further frame is chosen: later ones may be more urgent."""
+WRITE_LOW = 65_536
+READ_BUFFER = 16_384
+"""Bytes of a fresh receive buffer; it grows with the frames that come, up to one frame and a read."""
+BACKLOG = 4_096
+
+
+class NotAditus(Exception):
+    """The server became a WebSocket, but does not speak our protocol: something else answers there."""
+
+
+class Refused(Exception):
+    """The server answered the upgrade with an HTTP error. Headers are case-insensitive."""
+
+    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+        self.headers = headers
+
+
+class ProxyFailed(Exception):
+    """The proxy could not be used, or did not let us through."""
+
+
+class MessageHandler(Protocol):
+    """Who gets what a WebSocket receives. Called on the loop; must not raise."""
+
+    def connected(self, ws: "WebSocket") -> None: ...
+
+    def message(self, message: memoryview) -> None:
+        """One binary message; the view is valid during the call only."""
+        ...
+
+    def writable(self) -> None:
+        """The transport's buffer has room again."""
+        ...
+
+    def closed(self, code: int | None, reason: str) -> None:
+        """The WebSocket is gone. `code` is None when the peer said no close."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """A request to become a WebSocket: path as sent, header names case-insensitive."""
+
+    path: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An HTTP answer instead of a WebSocket. The body is text for people."""
+
+    status: HTTPStatus
+    body: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class WebSocket(picows.WSListener):  # type: ignore[misc]
+    """One open WebSocket: sends binary messages, hands received ones to its handler."""
+
+    def __init__(self, handler: MessageHandler) -> None:
+        self._handler = handler
+        self._transport: picows.WSTransport | None = None
+        self._said: tuple[int, str] | None = None
+        self.writable = True
+        """Whether the transport's buffer is below its high mark."""
+
+    # --- outwards ------------------------------------------------------------------------------
+
+    def send(self, message: bytes) -> None:
+        """Send one binary message. Never blocks: ask `writable` first."""
+        if self._transport is not None:
+            self._transport.send(picows.WSMsgType.BINARY, message)
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Say why and close; what the peer does not read within `CLOSE_SECONDS` is dropped."""
+        transport = self._transport
+        if transport is None or transport.is_close_frame_sent:
+            return
+        self._said = (int(code), reason)
+        transport.send_close(int(code), reason)  # type: ignore[arg-type]  # picows takes any close code
+        self._hang_up(transport)
+
+    def abort(self) -> None:
+        """Drop the connection without a word."""
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    def _hang_up(self, transport: picows.WSTransport) -> None:
+        transport.disconnect()
+        asyncio.get_running_loop().call_later(CLOSE_SECONDS, transport.disconnect, False)
+
+    @property
+    def peer(self) -> str:
+        """The address of the other side as `host:port`, IPv6 in brackets."""
+        if self._transport is None:
+            return ""
+        return format_address(self._transport.underlying_transport.get_extra_info("peername"))
+
+    # --- inwards: picows calls these -----------------------------------------------------------
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        self._transport = transport
+        transport.underlying_transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
+        self._handler.connected(self)
+
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        kind = frame.msg_type
+        if kind == picows.WSMsgType.BINARY:
+            if frame.fin and not (frame.rsv1 or frame.rsv2 or frame.rsv3):
+                if not transport.is_close_frame_sent:
+                    self._handler.message(frame.get_payload_as_memoryview())
+                return
+        elif kind == picows.WSMsgType.PONG:
+            return
+        elif kind == picows.WSMsgType.CLOSE:
+            if not transport.is_close_frame_sent:
+                transport.send_close(frame.get_close_code())
+            self._hang_up(transport)
+            return
+        _log.warning("closing a WebSocket: it carried something else than whole binary messages")
+        self.close(CloseCode.PROTOCOL, "protocol")
+
+    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
+        self._transport = None
+        handshake = transport.close_handshake
+        if handshake is not None and handshake.recv is not None:
+            self._handler.closed(int(handshake.recv.code), handshake.recv.reason or "")
+        elif self._said is not None:
+            self._handler.closed(*self._said)
+        else:
+            self._handler.closed(None, "")
+
+    def pause_writing(self) -> None:
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        self.writable = True
+        self._handler.writable()
+
+
+async def serve(
+    host: str, port: int, tls: ssl.SSLContext | None, accept: Callable[[Upgrade], MessageHandler | Refusal]
+) -> asyncio.Server:
+    """Listen for WebSockets. `accept` decides each upgrade from memory: it must neither block nor raise."""
+
+    def listener(request: picows.WSUpgradeRequest) -> picows.WSUpgradeResponseWithListener:
+        try:
+            path = request.path.decode("ascii", "replace")
+            answer = accept(Upgrade(path, request.headers))
+        except Exception:  # picows would send the text of the exception to the peer
+            _log.exception("deciding an upgrade failed")
+            answer = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
+        if isinstance(answer, Refusal):
+            response = picows.WSUpgradeResponse.create_error_response(
+                answer.status, f"{answer.body}\n".encode(), answer.headers
+            )
+            return picows.WSUpgradeResponseWithListener(response, None)
+        response = picows.WSUpgradeResponse.create_101_response({"Sec-WebSocket-Protocol": SUBPROTOCOL})
+        return picows.WSUpgradeResponseWithListener(response, WebSocket(answer))
+
+    deadlines = {"ssl_handshake_timeout": HANDSHAKE_SECONDS, "ssl_shutdown_timeout": CLOSE_SECONDS}
+    return await picows.ws_create_server(
+        listener,
+        host,
+        port,
+        ssl=tls,
+        backlog=BACKLOG,
+        websocket_handshake_timeout=HANDSHAKE_SECONDS,
+        max_frame_size=MAX_FRAME,
+        read_buffer_init_size=READ_BUFFER,
+        use_aiofastnet=True,
+        **(deadlines if tls else {}),
+    )
+
+
+async def dial(
+    url: str, tls: ssl.SSLContext, headers: dict[str, str], handler: MessageHandler, proxy: str | None
+) -> WebSocket:
+    """Open a WebSocket to `url` (wss).
+
+    Raises `Refused`, `NotAditus`, `TimeoutError`, and what DNS, TCP, the proxy and TLS raise (`OSError`,
+    `ssl.SSLError`, `ProxyFailed`). No redirects are followed: the Authorization header would travel along.
+    """
+
+    def listener(_request: picows.WSUpgradeRequest, response: picows.WSUpgradeResponse) -> WebSocket:
+        if response.headers.get("Sec-WebSocket-Protocol") != SUBPROTOCOL:
+            raise NotAditus(f"the server does not speak {SUBPROTOCOL}")
+        return WebSocket(handler)
+
+    try:
+        _, websocket = await picows.ws_connect(
+            listener,
+            url,
+            ssl_context=tls,
+            extra_headers={**headers, "Sec-WebSocket-Protocol": SUBPROTOCOL},
+            websocket_handshake_timeout=HANDSHAKE_SECONDS,
+            max_frame_size=MAX_FRAME,
+            read_buffer_init_size=READ_BUFFER,
+            max_redirects=0,
+            proxy=proxy,
+            use_aiofastnet=True,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            ssl_shutdown_timeout=CLOSE_SECONDS,
+            happy_eyeballs_delay=0.25,
+        )
+    except picows.WSHandshakeError as error:
+        if error.response is None:
+            raise NotAditus("the server does not answer in HTTP/1.1") from error
+        raise Refused(int(error.response.status), error.response.headers) from error
+    except ProxyError as error:
+        raise ProxyFailed(str(error)) from error
+    if not isinstance(websocket, WebSocket):  # picows answers (transport, None) when the peer hangs up
+        raise ConnectionResetError("the connection was closed during the upgrade")
+    return websocket
+
+
+def format_address(address: tuple[object, ...] | str | None) -> str:
+    """A socket address as `host:port`, IPv6 in brackets; empty when there is none."""
+    if not isinstance(address, tuple):
+        return address or ""
+    host, port = str(address[0]), address[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
