@@ -1,37 +1,239 @@
 """Opening the database: one writer and many readers over SQLite, or a pool over PostgreSQL."""
 
+import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection
+import psycopg
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from aditus.domain.errors import AditusError, Code, invalid
+from aditus.store import migrate
 
 Transaction = Connection
 """An open transaction, as every query of this room takes it first."""
 
+BUSY_SECONDS = 10.0  # how long a request waits for its turn at the writer or for a connection
+READERS = 16  # SQLite connections; requests beyond wait
+POOL = 20  # PostgreSQL connections of this process; requests beyond wait
+
+# A PostgreSQL that went away without a word is noticed after half a minute, not after the kernel's hours.
+POSTGRES_LIVENESS = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+EXCLUSIVE_LOCK = 0x61646974  # "adit": the advisory lock of migration and first start
+
 
 class Database:
-    """The open database. Safe for use from many threads."""
+    """The open database. Safe for use from many threads, not across a fork."""
+
+    def __init__(self, writer: Engine, reader: Engine) -> None:
+        self._writer = writer
+        self._reader = reader
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
-        """A read-only transaction that sees one moment."""
-        raise NotImplementedError
-        yield
+        """A read-only transaction that sees one moment. Raises `AditusError` `database-unavailable`."""
+        with _failures_named(), self._reader.begin() as tx:
+            yield tx
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """A transaction that is durable when the block has ended, and undone when the block raises."""
-        raise NotImplementedError
-        yield
+        """A transaction that is durable when the block has ended, and undone when the block raises.
+
+        On SQLite there is one at a time. Raises `AditusError` `database-unavailable`.
+        """
+        with _failures_named(), self._writer.begin() as tx:
+            yield tx
+
+    @contextmanager
+    def exclusive(self) -> Iterator[Transaction]:
+        """As `write`, one at a time among all processes that use this database."""
+        with self.write() as tx:
+            if tx.dialect.name == "postgresql":
+                tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": EXCLUSIVE_LOCK})
+            yield tx
 
     def close(self) -> None:
-        """Close every connection; the last SQLite connection leaves no write-ahead log behind."""
-        raise NotImplementedError
+        """Close every connection. On SQLite the writer goes last and takes the write-ahead log along."""
+        self._reader.dispose()
+        self._writer.dispose()
 
 
 def open_database(url: str) -> Database:
     """Open `sqlite:////absolute/path` or `postgresql://user:password@host/name`, check it and migrate it.
 
-    Raises `AditusError`: `database-damaged`, `database-newer`, `database-url`, `database-unavailable`.
+    Raises `AditusError`: `database-url`, `database-damaged`, `database-newer`, `database-unavailable`.
     """
-    raise NotImplementedError
+    try:
+        parsed = make_url(url)
+        kind = parsed.get_backend_name()
+    except (ArgumentError, ValueError):
+        raise _bad_url() from None
+    if kind == "sqlite" and parsed.database and parsed.database.startswith("/"):
+        database = _open_sqlite(Path(parsed.database))
+    elif kind in ("postgresql", "postgres") and parsed.host:
+        database = _open_postgres(parsed)
+    else:
+        raise _bad_url()
+    try:
+        with database.exclusive() as tx:
+            migrate.to_newest(tx)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def insert_if_absent(tx: Transaction, table: Table, **values: str | float | None) -> bool:
+    """Insert a row, unless one with the same primary key or unique columns is there: then False.
+
+    Waits for another transaction that is about to commit or undo such a row.
+    """
+    build = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
+    return tx.execute(build(table).values(**values).on_conflict_do_nothing()).rowcount == 1
+
+
+def _open_sqlite(path: Path) -> Database:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # the log and its index take its mode
+    except OSError as error:
+        raise invalid(
+            "database-unwritable",
+            f"The database {path} cannot be opened for writing: {error.strerror}.",
+            remedy="Give this user the right to write the file and its folder, or choose another folder.",
+        ) from error
+    writer = _sqlite_engine(path, "BEGIN IMMEDIATE", connections=1)
+    reader = _sqlite_engine(path, "BEGIN", connections=READERS, read_only=True)
+    try:
+        with writer.begin() as tx:
+            found = tx.execute(text("PRAGMA integrity_check(1)")).scalar_one()
+    except DatabaseError as error:
+        writer.dispose()
+        raise _sqlite_failure(path, error) from error
+    if found != "ok":
+        writer.dispose()
+        raise _damaged(path)
+    return Database(writer, reader)
+
+
+def _sqlite_engine(path: Path, begin: str, *, connections: int, read_only: bool = False) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)),
+        connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},  # we begin ourselves, see below
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=BUSY_SECONDS,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: sqlite3.Connection, _record: object) -> None:
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "mmap_size = 0",
+            f"query_only = {'ON' if read_only else 'OFF'}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        # A transaction that starts as a reader and turns writer can fail halfway; a writer says so at once.
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _open_postgres(url: URL) -> Database:
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        connect_args={name: value for name, value in POSTGRES_LIVENESS.items() if name not in url.query},
+        pool_size=POOL,
+        max_overflow=0,
+        pool_timeout=BUSY_SECONDS,
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
+    reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    try:
+        with engine.begin() as tx:
+            tx.execute(text("SELECT 1"))
+    except DBAPIError as error:
+        engine.dispose()
+        why = str(error.orig).partition("\n")[0]
+        raise AditusError(
+            Code.UNAVAILABLE,
+            "database-unavailable",
+            f"PostgreSQL cannot be used: {why}.",
+            remedy="Check that it runs and that the database URL is right.",
+        ) from error
+    return Database(engine, reader)
+
+
+@contextmanager
+def _failures_named() -> Iterator[None]:
+    """Tell a database that cannot answer now (an `AditusError`) from a statement that is wrong (a defect)."""
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise _unavailable() from error
+    except DBAPIError as error:
+        if _is_passing(error.orig):
+            raise _unavailable() from error
+        raise
+
+
+def _is_passing(error: Any) -> bool:
+    if isinstance(error, sqlite3.OperationalError):  # also raised for wrong SQL, with the code SQLITE_ERROR
+        return error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_ERROR
+    return isinstance(error, psycopg.OperationalError)
+
+
+def _unavailable() -> AditusError:
+    return AditusError(
+        Code.UNAVAILABLE,
+        "database-unavailable",
+        "The database does not answer now, or has no room left.",
+        remedy="Try again; if it stays so, the server's log tells more.",
+    )
+
+
+def _sqlite_failure(path: Path, error: DatabaseError) -> AditusError:
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return _damaged(path)
+    return invalid(
+        "database-unusable",
+        f"The database {path} cannot be used: {error.orig}.",
+        remedy="Check that its folder can be written and is not used by another process.",
+    )
+
+
+def _damaged(path: Path) -> AditusError:
+    return invalid(
+        "database-damaged",
+        f"The database {path} is damaged.",
+        remedy="Put a backup in its place, or move it away to start anew (all keys are then unknown).",
+    )
+
+
+def _bad_url() -> AditusError:
+    return invalid(
+        "database-url",
+        "The database URL is neither sqlite:////absolute/path nor postgresql://user:password@host/name.",
+        remedy="Write it in one of these forms.",
+        field="database_url",
+    )

@@ -3,11 +3,15 @@
 from collections.abc import Callable
 
 from aditus.domain.model import KeyChanges
+from aditus.store import keys, regions
 from aditus.store.database import Database
 
 
 class StoredKeySource:
-    """`domain.ports.KeySource`. `now` gives Unix seconds; it decides which dead keys are remembered."""
+    """`domain.ports.KeySource`. `now` gives Unix seconds; it decides which dead keys are remembered.
+
+    A `RelayKey` is active, suspended or revoked here: that it has expired, its relay sees by itself.
+    """
 
     def __init__(self, database: Database, now: Callable[[], float]) -> None:
         self._database = database
@@ -15,8 +19,15 @@ class StoredKeySource:
 
     def epoch(self, region: str) -> int:
         """As in the port; 0 for an unknown region."""
-        raise NotImplementedError
+        with self._database.read() as tx:
+            return regions.epoch(tx, region)
 
     def changes(self, region: str, since: int) -> KeyChanges:
         """As in the port, of one moment of the database."""
-        raise NotImplementedError
+        with self._database.read() as tx:
+            epoch = regions.epoch(tx, region)
+            if since > 0:
+                changed = keys.changed_since(tx, region, since)
+            else:
+                changed = keys.worth_knowing(tx, region, self._now())
+            return KeyChanges(region, epoch, changed)

@@ -1,0 +1,22 @@
+"""Which Idempotency-Key made which object. Kept for a day, longer than anybody retries one request."""
+
+from sqlalchemy import delete, select
+
+from aditus.store.database import Transaction, insert_if_absent
+from aditus.store.schema import idempotency_keys
+
+KEPT_SECONDS = 86_400.0
+
+
+def claim(tx: Transaction, caller_id: str, key: str, object_id: str, now: float) -> str:
+    """Note what this key of this caller made: `object_id`, or what it made before, which is returned."""
+    tx.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < now - KEPT_SECONDS))
+    if insert_if_absent(
+        tx, idempotency_keys, caller_id=caller_id, idempotency_key=key, object_id=object_id, created_at=now
+    ):
+        return object_id
+    query = select(idempotency_keys.c.object_id).where(
+        idempotency_keys.c.caller_id == caller_id, idempotency_keys.c.idempotency_key == key
+    )
+    made_before: str = tx.execute(query).scalar_one()
+    return made_before

@@ -1,0 +1,231 @@
+"""Access keys in SQL. A key's state `expired` follows from its `expires_at` and `now` (Unix seconds)."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, insert, or_, select, tuple_, update
+
+from aditus.domain.connect_url import parse_relay_url
+from aditus.domain.model import AccessKey, KeyState, RelayKey
+from aditus.store.database import Transaction
+from aditus.store.schema import access_keys, apps, associations, key_secrets, regions
+
+REMEMBERED_SECONDS = 30 * 86_400.0
+"""How long relays remember a dead key, to tell its agents `revoked` rather than "unknown"."""
+REMEMBERED_KEYS = 10_000  # of a region, the newest; bounds a relay's memory
+
+_LIVE = access_keys.c.state != KeyState.REVOKED.value
+
+
+def find(
+    tx: Transaction, subscription_id: str, region: str, access_key_id: str, now: float
+) -> AccessKey | None:
+    """The unrevoked key of this name, else the newest revoked one."""
+    return find_many(tx, subscription_id, region, [access_key_id], now).get(access_key_id)
+
+
+def find_many(
+    tx: Transaction, subscription_id: str, region: str, access_key_ids: Sequence[str], now: float
+) -> dict[str, AccessKey]:
+    """As `find`, for at most some hundred names; by name."""
+    place = and_(
+        access_keys.c.subscription_id == subscription_id,
+        access_keys.c.region == region,
+        access_keys.c.access_key_id.in_(access_key_ids),
+    )
+    return {key.access_key_id: key for key in _newest(tx, place, now)}
+
+
+def find_in_any_region(
+    tx: Transaction, subscription_id: str, access_key_id: str, now: float
+) -> tuple[AccessKey, ...]:
+    """As `find`, in each region that has such a key, by region."""
+    place = and_(
+        access_keys.c.subscription_id == subscription_id, access_keys.c.access_key_id == access_key_id
+    )
+    return _newest(tx, place, now)
+
+
+def page(
+    tx: Transaction,
+    subscription_id: str,
+    region: str,
+    now: float,
+    *,
+    state: KeyState | None,
+    after: tuple[float, str] | None,
+    limit: int,
+) -> tuple[AccessKey, ...]:
+    """Keys in order of (created_at, key_id), from behind `after`."""
+    query = _select(now).where(
+        access_keys.c.subscription_id == subscription_id, access_keys.c.region == region
+    )
+    if state is not None:
+        query = query.where(_state(now) == state.value)
+    if after is not None:
+        query = query.where(tuple_(access_keys.c.created_at, access_keys.c.key_id) > tuple_(*after))
+    query = query.order_by(access_keys.c.created_at, access_keys.c.key_id).limit(limit)
+    return _keys(tx, query)
+
+
+def by_id(tx: Transaction, key_ids: Iterable[str], now: float) -> dict[str, AccessKey]:
+    """Keys by their key_id."""
+    found = _keys(tx, _select(now).where(access_keys.c.key_id.in_(list(key_ids))))
+    return {key.key_id: key for key in found}
+
+
+def add(tx: Transaction, key: AccessKey, connect_id: str, public_key: bytes, epoch: int) -> None:
+    """Store a new active key; its `connect_url` and `relay_url` are not stored but follow from the region."""
+    tx.execute(
+        insert(access_keys).values(
+            key_id=key.key_id,
+            access_key_id=key.access_key_id,
+            subscription_id=key.subscription_id,
+            region=key.region,
+            capability=key.capability,
+            description=key.description,
+            state=KeyState.ACTIVE.value,
+            connect_id=connect_id,
+            epoch=epoch,
+            created_at=key.created_at,
+            created_by=key.created_by,
+            expires_at=key.expires_at,
+            revoked_by="",
+        )
+    )
+    tx.execute(
+        insert(key_secrets).values(
+            key_id=key.key_id, public_key=public_key, state="live", created_at=key.created_at
+        )
+    )
+
+
+def change(tx: Transaction, key_id: str, epoch: int, values: Mapping[str, str | float | None]) -> None:
+    """Change columns of an unrevoked key: `description`, `expires_at`, `state` (active or suspended)."""
+    tx.execute(update(access_keys).where(access_keys.c.key_id == key_id).values(**values, epoch=epoch))
+
+
+def revoke(tx: Transaction, key_ids: Sequence[str], epoch: int, now: float, by: str) -> None:
+    """Make keys dead for good, and their Connect URLs unknown."""
+    tx.execute(
+        update(access_keys)
+        .where(access_keys.c.key_id.in_(key_ids), _LIVE)
+        .values(state=KeyState.REVOKED.value, connect_id=None, epoch=epoch, revoked_at=now, revoked_by=by)
+    )
+
+
+def relay_keys(tx: Transaction, key_ids: Sequence[str]) -> tuple[RelayKey, ...]:
+    """What relays know of these keys, in the order given."""
+    found = {key.key_id: key for key in _relay_keys(tx, access_keys.c.key_id.in_(key_ids))}
+    return tuple(found[key_id] for key_id in key_ids)
+
+
+def changed_since(tx: Transaction, region: str, since: int) -> tuple[RelayKey, ...]:
+    """All keys of a region that changed after this epoch, dead ones included however old."""
+    return _relay_keys(tx, and_(access_keys.c.region == region, access_keys.c.epoch > since))
+
+
+def worth_knowing(tx: Transaction, region: str, now: float) -> tuple[RelayKey, ...]:
+    """The unrevoked keys of a region, and of the dead ones the newest, as long as they are remembered."""
+    dead = (
+        select(access_keys.c.key_id)
+        .where(access_keys.c.region == region, access_keys.c.revoked_at > now - REMEMBERED_SECONDS)
+        .order_by(access_keys.c.revoked_at.desc(), access_keys.c.key_id)
+        .limit(REMEMBERED_KEYS)
+    )
+    return _relay_keys(tx, and_(access_keys.c.region == region, or_(_LIVE, access_keys.c.key_id.in_(dead))))
+
+
+def _state(now: float) -> ColumnElement[str]:
+    """What cannot be undone comes first, as in `policy.key_verdict`."""
+    return case(
+        (~_LIVE, KeyState.REVOKED.value),
+        (access_keys.c.expires_at <= now, KeyState.EXPIRED.value),
+        else_=access_keys.c.state,
+    )
+
+
+def _select(now: float) -> Select[tuple[object, ...]]:
+    return select(access_keys, _state(now).label("state_now"), regions.c.relay_url).join(
+        regions, regions.c.name == access_keys.c.region
+    )
+
+
+def _newest(tx: Transaction, which: ColumnElement[bool], now: float) -> tuple[AccessKey, ...]:
+    """Of each name in each region the unrevoked key, else the one revoked last; by region and name."""
+    rank = (
+        func.row_number()
+        .over(
+            partition_by=(access_keys.c.region, access_keys.c.access_key_id),
+            order_by=(
+                case((_LIVE, 0), else_=1),
+                access_keys.c.revoked_at.desc(),
+                access_keys.c.created_at.desc(),
+                access_keys.c.key_id,
+            ),
+        )
+        .label("rank")
+    )
+    ranked = select(access_keys.c.key_id, rank).where(which).subquery()
+    newest = select(ranked.c.key_id).where(ranked.c.rank == 1)
+    query = _select(now).where(access_keys.c.key_id.in_(newest))
+    return _keys(tx, query.order_by(access_keys.c.region, access_keys.c.access_key_id))
+
+
+def _keys(tx: Transaction, query: Select[tuple[object, ...]]) -> tuple[AccessKey, ...]:
+    rows = tx.execute(query).all()
+    names: dict[str, list[str]] = defaultdict(list)
+    for app in tx.execute(
+        select(associations.c.key_id, apps.c.name)
+        .join(apps, apps.c.app_id == associations.c.app_id)
+        .where(associations.c.key_id.in_([row.key_id for row in rows]))
+        .order_by(apps.c.name)
+    ):
+        names[app.key_id].append(app.name)
+    return tuple(_key(row, tuple(names[row.key_id])) for row in rows)
+
+
+def _key(row: Row[tuple[object, ...]], app_names: tuple[str, ...]) -> AccessKey:
+    connect_url = str(parse_relay_url(row.relay_url).connect(row.connect_id)) if row.connect_id else ""
+    return AccessKey(
+        key_id=row.key_id,
+        access_key_id=row.access_key_id,
+        subscription_id=row.subscription_id,
+        region=row.region,
+        capability=row.capability,
+        description=row.description,
+        state=KeyState(row.state_now),
+        connect_url=connect_url,
+        relay_url=row.relay_url,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        revoked_by=row.revoked_by,
+        apps=app_names,
+    )
+
+
+def _relay_keys(tx: Transaction, which: ColumnElement[bool]) -> tuple[RelayKey, ...]:
+    rows = tx.execute(
+        select(access_keys, key_secrets.c.public_key)
+        .join(key_secrets, key_secrets.c.key_id == access_keys.c.key_id)
+        .where(which, key_secrets.c.state == "live")
+        .order_by(access_keys.c.epoch, access_keys.c.key_id, key_secrets.c.created_at)
+    )
+    found: dict[str, list[Row[tuple[object, ...]]]] = defaultdict(list)
+    for row in rows:
+        found[row.key_id].append(row)
+    return tuple(
+        RelayKey(
+            key_id=key_id,
+            access_key_id=same[0].access_key_id,
+            subscription_id=same[0].subscription_id,
+            region=same[0].region,
+            state=KeyState(same[0].state),
+            public_keys=tuple(bytes(row.public_key) for row in same),
+            connect_id=same[0].connect_id or "",
+            expires_at=same[0].expires_at,
+        )
+        for key_id, same in found.items()
+    )

@@ -1,0 +1,7 @@
+"""What Alembic runs: the steps, on the connection and within the transaction that `migrate` gives it."""
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"], transactional_ddl=True)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,237 @@
+"""The tables. Times are Unix seconds, ids and names text, and no column ever holds a secret.
+
+`access_keys.state` is active, suspended or revoked: that a key has expired follows from `expires_at` and
+the time of asking. What changes here also needs a migration (a test compares the two).
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+Counter = BigInteger().with_variant(Integer, "sqlite")
+"""Counts up by itself as a primary key; SQLite does so with INTEGER alone."""
+
+# --- tenants ----------------------------------------------------------------------------------
+
+organizations = Table(
+    "organizations",
+    metadata,
+    Column("organization_id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("created_at", Double, nullable=False),
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("subscription_id", Text, primary_key=True),
+    Column("organization_id", Text, ForeignKey("organizations.organization_id"), nullable=False),
+    Column("locator", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("organization_id", "name"),
+)
+
+# The epoch rises with every change of a key of the region. Its row is locked from the first such change
+# of a transaction to the commit, so that epochs are committed in their order and a relay that asks for
+# changes since an epoch misses none.
+regions = Table(
+    "regions",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("relay_url", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+# This row is locked while its keys are counted against the quota.
+subscription_regions = Table(
+    "subscription_regions",
+    metadata,
+    Column("subscription_id", Text, ForeignKey("subscriptions.subscription_id"), primary_key=True),
+    Column("region", Text, ForeignKey("regions.name"), primary_key=True),
+    Column("key_quota", Integer, nullable=False),
+)
+
+capabilities = Table(
+    "capabilities",
+    metadata,
+    Column("subscription_id", Text, primary_key=True),
+    Column("region", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    ForeignKeyConstraint(
+        ["subscription_id", "region"],
+        ["subscription_regions.subscription_id", "subscription_regions.region"],
+    ),
+)
+
+# --- people -----------------------------------------------------------------------------------
+
+# `role` is that in the organisation; `team_admin` here means: only in the subscriptions of `roles`.
+users = Table(
+    "users",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("organization_id", Text, ForeignKey("organizations.organization_id"), nullable=False),
+    Column("email", Text, nullable=False, unique=True),
+    Column("password_hash", Text, nullable=False),  # Argon2id
+    Column("role", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    CheckConstraint("role IN ('owner', 'member', 'team_admin')", "role"),
+)
+
+# Roles within one subscription: so far there is only the team administrator's.
+roles = Table(
+    "roles",
+    metadata,
+    Column("user_id", Text, ForeignKey("users.user_id"), primary_key=True),
+    Column("subscription_id", Text, ForeignKey("subscriptions.subscription_id"), primary_key=True),
+    Column("role", Text, nullable=False),
+    CheckConstraint("role IN ('team_admin')", "role"),
+)
+
+# A token has at most its user's rights; `subscription_id` narrows a team_admin's token to one subscription.
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("token_id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.user_id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("subscription_id", Text, ForeignKey("subscriptions.subscription_id")),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("revoked_at", Double),
+    Column("last_used_at", Double),
+    CheckConstraint("role IN ('owner', 'member', 'team_admin')", "role"),
+    Index("ix_api_tokens_user_id", "user_id"),
+)
+
+# --- keys -------------------------------------------------------------------------------------
+
+access_keys = Table(
+    "access_keys",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("access_key_id", Text, nullable=False),
+    Column("subscription_id", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("capability", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("connect_id", Text, unique=True),  # NULL once revoked: then the Connect URL is gone
+    Column("epoch", BigInteger, nullable=False),  # the region's, at the last change of this key
+    Column("created_at", Double, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", Double),
+    Column("revoked_at", Double),
+    Column("revoked_by", Text, nullable=False),
+    ForeignKeyConstraint(
+        ["subscription_id", "region"],
+        ["subscription_regions.subscription_id", "subscription_regions.region"],
+    ),
+    CheckConstraint("state IN ('active', 'suspended', 'revoked')", "state"),
+    CheckConstraint("(state = 'revoked') = (connect_id IS NULL)", "connect_id_until_revoked"),
+    CheckConstraint("(state = 'revoked') = (revoked_at IS NOT NULL)", "revoked_at_when_revoked"),
+    Index("ix_access_keys_page", "subscription_id", "region", "created_at", "key_id"),
+    Index("ix_access_keys_epoch", "region", "epoch"),
+    Index(
+        "uq_access_keys_name",
+        "subscription_id",
+        "region",
+        "access_key_id",
+        unique=True,
+        sqlite_where=text("state <> 'revoked'"),
+        postgresql_where=text("state <> 'revoked'"),
+    ),
+)
+
+# Raw Ed25519 public keys of 32 bytes; the private ones were never here for longer than one answer.
+key_secrets = Table(
+    "key_secrets",
+    metadata,
+    Column("key_id", Text, ForeignKey("access_keys.key_id"), primary_key=True),
+    Column("public_key", LargeBinary, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    CheckConstraint("state IN ('live', 'replaced')", "state"),
+)
+
+# --- apps -------------------------------------------------------------------------------------
+
+apps = Table(
+    "apps",
+    metadata,
+    Column("app_id", Text, primary_key=True),
+    Column("subscription_id", Text, ForeignKey("subscriptions.subscription_id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("capability", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("subscription_id", "name"),
+)
+
+# At most one key per app, hence the primary key. It refers to the key_id, so it outlives a revoke and no
+# later key of the same name inherits it.
+associations = Table(
+    "associations",
+    metadata,
+    Column("app_id", Text, ForeignKey("apps.app_id"), primary_key=True),
+    Column("key_id", Text, ForeignKey("access_keys.key_id"), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index("ix_associations_key_id", "key_id"),
+)
+
+# --- what was done ----------------------------------------------------------------------------
+
+# Without foreign keys: an entry outlives what it tells of.
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("event_id", Counter, primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("subscription_id", Text),  # NULL for what concerns no single subscription
+    Column("region", Text, nullable=False),
+    Column("actor_id", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("object_id", Text, nullable=False),
+    Column("object_name", Text, nullable=False),
+    Column("details", JSON, nullable=False),
+    Index("ix_audit_events_page", "organization_id", "event_id"),
+)
+
+# An Idempotency-Key, and what was made with it. The answer itself is not kept: it held a secret.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("caller_id", Text, primary_key=True),
+    Column("idempotency_key", Text, primary_key=True),
+    Column("object_id", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index("ix_idempotency_keys_created_at", "created_at"),
+)
