@@ -63,16 +63,18 @@ $(STAMP): pyproject.toml constraints.txt
 			"(Debian, Ubuntu: python3 and python3-venv), or name it: make PYTHON=/path/to/python" >&2; exit 2; \
 	fi; \
 	if [ "$$($(PY) -c 'print(open("$(STAMP)").read())' 2>/dev/null)" != "$(CURDIR)" ]; then \
+		bare=; \
+		if ! "$$python" -c 'import ensurepip' 2>/dev/null; then \
+			bare=--without-pip; \
+			"$$python" -m pip --version >/dev/null 2>&1 || { \
+				echo "$$python has neither ensurepip nor pip, so nothing can be installed with it: install" \
+					"its venv package (Debian, Ubuntu: python3-venv), then run make again." >&2; exit 2; }; \
+		fi; \
 		echo "Making $(VENV) with $$("$$python" --version): once, about half a minute" >&2; \
-		if "$$python" -c 'import ensurepip' 2>/dev/null; then \
-			"$$python" -m venv --clear $(VENV); \
-		elif "$$python" -m pip --version >/dev/null 2>&1; then \
-			"$$python" -m venv --clear --without-pip $(VENV); \
+		"$$python" -m venv --clear $$bare $(VENV); \
+		if [ "$$bare" ]; then \
 			"$$python" -m pip install -q -c constraints.txt pip \
 				--target "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"; \
-		else \
-			echo "$$python has neither ensurepip nor pip, so it cannot install anything: install its" \
-				"venv package (Debian, Ubuntu: python3-venv), then run make again." >&2; exit 2; \
 		fi; \
 	fi; \
 	$(PY) -m pip install -q -c constraints.txt hatchling; \
