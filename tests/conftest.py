@@ -4,12 +4,18 @@ import asyncio
 import gc
 import os
 import shutil
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+if sys.platform != "win32":
+    import uvloop
+
+    uvloop.new_event_loop().close()  # from the first loop on, libuv keeps a pipe for signals: no test's leak
 
 CI = os.environ.get("CI", "").lower() in {"1", "true"}
 FULL = os.environ.get("FULL") == "1"
