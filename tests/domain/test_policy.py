@@ -1,0 +1,194 @@
+"""Who may do what: the whole table, and what is denied to strangers."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aditus.domain.model import AccessKey, App, Caller, KeyState, RelayKey, Role, Subscription
+from aditus.domain.policy import (
+    OF_ORGANIZATION,
+    OF_SUBSCRIPTION,
+    Denied,
+    Granted,
+    Operation,
+    allowed,
+    key_verdict,
+    may_associate,
+    may_generate,
+    port_verdict,
+)
+
+SUBSCRIPTION = Subscription("sub1", "org1", "loc1", "Ours", ("integration",), ("local",))
+OTHER = replace(SUBSCRIPTION, subscription_id="sub2", locator="loc2")
+FOREIGN = replace(SUBSCRIPTION, subscription_id="sub3", organization_id="org2")
+
+OWNER = Caller("u1", "owner", "org1", Role.OWNER)
+MEMBER = Caller("u2", "member", "org1", Role.MEMBER)
+TEAM_ADMIN = Caller("u3", "admin", "org1", Role.TEAM_ADMIN, frozenset({"sub1"}))
+PROMOTED = Caller("u4", "both", "org1", Role.MEMBER, frozenset({"sub1"}))  # member, and team admin of one
+
+READING = {
+    Operation.SUBSCRIPTION_SHOW,
+    Operation.KEYS_LIST,
+    Operation.APPS_LIST,
+    Operation.TUNNELS_LIST,
+    Operation.STREAMS_LIST,
+    Operation.EVENTS_FOLLOW,
+    Operation.AUDIT_LIST,
+}
+
+
+def test_every_operation_stands_in_exactly_one_table() -> None:
+    assert OF_ORGANIZATION.keys() | OF_SUBSCRIPTION.keys() == set(Operation)
+    assert not OF_ORGANIZATION.keys() & OF_SUBSCRIPTION.keys()
+
+
+@pytest.mark.parametrize("operation", OF_SUBSCRIPTION)
+def test_within_a_subscription_members_read_and_its_admins_and_owners_do_all(operation: Operation) -> None:
+    reading = operation in READING
+    assert allowed(operation, OWNER, SUBSCRIPTION)
+    assert allowed(operation, TEAM_ADMIN, SUBSCRIPTION)
+    assert allowed(operation, PROMOTED, SUBSCRIPTION)
+    assert allowed(operation, MEMBER, SUBSCRIPTION) == (Granted() if reading else Denied("read-only"))
+
+
+@pytest.mark.parametrize("operation", OF_SUBSCRIPTION)
+def test_a_team_admin_is_one_of_the_named_subscription_alone(operation: Operation) -> None:
+    reading = operation in READING
+    assert allowed(operation, TEAM_ADMIN, OTHER) == Denied("not-found")
+    assert allowed(operation, PROMOTED, OTHER) == (Granted() if reading else Denied("read-only"))
+
+
+@pytest.mark.parametrize("operation", OF_SUBSCRIPTION)
+@pytest.mark.parametrize(
+    "caller", [OWNER, MEMBER, TEAM_ADMIN, replace(OWNER, team_admin_of=frozenset({"sub3"}))]
+)
+def test_what_is_another_organisations_is_not_there(operation: Operation, caller: Caller) -> None:
+    assert allowed(operation, caller, FOREIGN) == Denied("not-found")
+    assert allowed(operation, caller, None) == Denied("not-found")
+
+
+@pytest.mark.parametrize("caller", [OWNER, MEMBER, TEAM_ADMIN])
+def test_everyone_has_tokens_of_their_own(caller: Caller) -> None:
+    for operation in (
+        Operation.USERINFO_SHOW,
+        Operation.TOKENS_CREATE,
+        Operation.TOKENS_LIST,
+        Operation.TOKENS_REVOKE,
+    ):
+        assert allowed(operation, caller, None)
+
+
+def test_users_are_the_owners_matter() -> None:
+    for operation in (Operation.USERS_LIST, Operation.USERS_ADD):
+        assert allowed(operation, OWNER, None)
+        assert allowed(operation, MEMBER, None) == Denied("owner-only")
+        assert allowed(operation, TEAM_ADMIN, None) == Denied("owner-only")
+
+
+@pytest.mark.parametrize(
+    "operation", [Operation.REGIONS_ADD, Operation.CAPABILITIES_ADD, Operation.SUBSCRIPTIONS_ADD]
+)
+@pytest.mark.parametrize("caller", [OWNER, MEMBER, TEAM_ADMIN])
+def test_what_belongs_to_the_operator_is_reached_by_no_role(operation: Operation, caller: Caller) -> None:
+    assert allowed(operation, caller, SUBSCRIPTION) == Denied("operator-only")
+
+
+def test_verdicts_are_conditions() -> None:
+    assert bool(Granted()) is True
+    assert bool(Denied("read-only")) is False
+
+
+# --- keys and apps ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("caller", "subscription", "region", "capability", "verdict"),
+    [
+        (OWNER, SUBSCRIPTION, "local", "integration", Granted()),
+        (TEAM_ADMIN, SUBSCRIPTION, "local", "integration", Granted()),
+        (MEMBER, SUBSCRIPTION, "local", "integration", Denied("read-only")),
+        (OWNER, None, "local", "integration", Denied("not-found")),
+        (OWNER, FOREIGN, "local", "integration", Denied("not-found")),
+        (OWNER, SUBSCRIPTION, "mars", "integration", Denied("not-found")),
+        (OWNER, SUBSCRIPTION, "local", "events", Denied("no-capability")),
+        (MEMBER, SUBSCRIPTION, "mars", "events", Denied("read-only")),
+    ],
+)
+def test_a_key_is_generated_for_what_the_subscription_has(
+    caller: Caller, subscription: Subscription | None, region: str, capability: str, verdict: Granted | Denied
+) -> None:
+    assert may_generate(caller, subscription, region, capability) == verdict
+
+
+APP = App("a1", "orders", "sub1", "integration", 0.0)
+KEY = AccessKey(
+    "k1",
+    "orders-db",
+    "sub1",
+    "local",
+    "integration",
+    "",
+    KeyState.ACTIVE,
+    "wss://r/connect/x",
+    "wss://r",
+    0.0,
+    "u1",
+)
+
+
+@pytest.mark.parametrize("state", [KeyState.ACTIVE, KeyState.SUSPENDED, KeyState.EXPIRED])
+def test_an_app_takes_a_key_of_its_capability_that_may_still_live(state: KeyState) -> None:
+    assert may_associate(APP, replace(KEY, state=state))
+    assert may_associate(APP, replace(KEY, state=state, capability="events")) == Denied("capability-mismatch")
+
+
+def test_an_app_takes_no_dead_key_and_none_of_another_subscription() -> None:
+    assert may_associate(APP, replace(KEY, state=KeyState.REVOKED)) == Denied("revoked")
+    assert may_associate(APP, replace(KEY, subscription_id="sub2")) == Denied("not-found")
+
+
+# --- what a relay asks ------------------------------------------------------------------------
+
+RELAY_KEY = RelayKey("k1", "orders-db", "sub1", "local", KeyState.ACTIVE, (bytes(32),), "x")
+NOW = 1_000.0
+
+
+@pytest.mark.parametrize(
+    ("state", "expires_at", "verdict"),
+    [
+        (KeyState.ACTIVE, None, Granted()),
+        (KeyState.ACTIVE, NOW + 0.001, Granted()),
+        (KeyState.ACTIVE, NOW, Denied("expired")),
+        (KeyState.EXPIRED, None, Denied("expired")),
+        (KeyState.EXPIRED, NOW + 1, Denied("expired")),
+        (KeyState.SUSPENDED, None, Denied("suspended")),
+        (KeyState.SUSPENDED, NOW - 1, Denied("expired")),
+        (KeyState.REVOKED, None, Denied("revoked")),
+        (KeyState.REVOKED, NOW - 1, Denied("revoked")),
+        (KeyState.REPLACED, NOW - 1, Denied("replaced")),
+    ],
+)
+def test_a_key_attaches_only_while_it_is_active(
+    state: KeyState, expires_at: float | None, verdict: Granted | Denied
+) -> None:
+    assert key_verdict(replace(RELAY_KEY, state=state, expires_at=expires_at), NOW) == verdict
+
+
+@given(st.sampled_from(KeyState), st.none() | st.floats(0, 2 * NOW))
+def test_granted_means_active_and_not_expired(state: KeyState, expires_at: float | None) -> None:
+    verdict = key_verdict(replace(RELAY_KEY, state=state, expires_at=expires_at), NOW)
+    assert bool(verdict) == (state is KeyState.ACTIVE and (expires_at is None or expires_at > NOW))
+
+
+def test_a_key_carries_the_ports_it_is_allowed() -> None:
+    assert port_verdict(RELAY_KEY, 5432)
+    some, none = (
+        replace(RELAY_KEY, allowed_ports=frozenset({5432})),
+        replace(RELAY_KEY, allowed_ports=frozenset()),
+    )
+    assert port_verdict(some, 5432)
+    assert port_verdict(some, 5433) == Denied("port-not-allowed")
+    assert port_verdict(none, 5432) == Denied("port-not-allowed")

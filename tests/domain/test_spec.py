@@ -1,0 +1,98 @@
+"""Specs, as they are typed after `-s`."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aditus.domain.errors import AditusError, Code
+from aditus.domain.spec import Spec, parse_spec, parse_specs
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("5432:db.internal:5432", Spec(5432, "db.internal", 5432)),
+        ("15432:127.0.0.1:5432", Spec(15432, "127.0.0.1", 5432)),
+        ("db:5432", Spec(5432, "db", 5432)),
+        ("6379:[::1]:6380", Spec(6379, "::1", 6380)),
+        ("[::1]:6379", Spec(6379, "::1", 6379)),
+        ("22:[2001:DB8:0:0::1]:22", Spec(22, "2001:db8::1", 22)),
+        ("22:[fe80::1%eth0]:22", Spec(22, "fe80::1%eth0", 22)),
+        ("1:my_service:65535", Spec(1, "my_service", 65535)),
+        ("80:bücher.example:80", Spec(80, "bücher.example", 80)),
+        ("080:db:080", Spec(80, "db", 80)),
+    ],
+)
+def test_a_spec_has_an_app_port_a_host_and_a_port(text: str, spec: Spec) -> None:
+    assert parse_spec(text) == spec
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "two or three parts"),
+        ("5432", "two or three parts"),
+        ("1:db:2:3", "two or three parts"),
+        ("::1:5432", "IPv6 address stands in brackets"),
+        ("1:[::1:5432", "brackets"),
+        ("1:a[::1]:5432", "brackets"),
+        ("x" * 301, "at most 300"),
+        ("5432:db:", "The port is a number"),
+        ("5432:db:0", "The port is a number"),
+        ("5432:db:65536", "The port is a number"),
+        ("5432:db:123456", "The port is a number"),
+        ("5432:db:+1", "The port is a number"),
+        ("5432:db:٣", "The port is a number"),
+        ("5432:db:1\n", "The port is a number"),
+        (":db:5432", "The app port (the first part)"),
+        ("0:db:5432", "The app port (the first part)"),
+        ("pg:db:5432", "The app port (the first part)"),
+        ("5432::5432", "The host is missing"),
+        (":5432", "The host is missing"),
+        (f"1:{'a' * 254}:1", "at most 253"),
+        ("1:root@db:22", "no user name"),
+        ("1:my db:22", "a character that neither"),
+        ("1:db\x00:22", "a character that neither"),
+        ("1:db/x:22", "a character that neither"),
+        ("80:443", "mere number"),
+        ("1:[]:22", "not an IPv6 address"),
+        ("1:[127.0.0.1]:22", "not an IPv6 address"),
+        ("1:[fe80::1%a b]:22", "zone"),
+    ],
+)
+def test_each_fault_is_named(text: str, says: str) -> None:
+    with pytest.raises(AditusError) as caught:
+        parse_spec(text)
+    assert says in caught.value.message
+    assert (caught.value.code, caught.value.reason, caught.value.field) == (Code.INVALID, "bad-spec", "spec")
+    assert "appPort:host:port" in caught.value.remedy
+
+
+hosts = st.from_regex(r"\A[a-z][a-z0-9_.-]{0,40}\Z") | st.ip_addresses().map(str)
+ports = st.integers(1, 65535)
+
+
+@given(ports, hosts, ports)
+def test_a_spec_round_trips_through_its_text(app_port: int, host: str, port: int) -> None:
+    spec = Spec(app_port, host, port)
+    assert parse_spec(str(spec)) == spec
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_spec_or_refused(text: str) -> None:
+    try:
+        spec = parse_spec(text)
+    except AditusError:
+        return
+    assert parse_spec(str(spec)) == spec
+
+
+def test_several_specs_keep_their_order() -> None:
+    assert parse_specs(["2:b:20", "1:a:10"]) == (Spec(2, "b", 20), Spec(1, "a", 10))
+    assert parse_specs([]) == ()
+
+
+def test_two_specs_cannot_share_an_app_port() -> None:
+    with pytest.raises(AditusError, match="Two specs have the app port 5432") as caught:
+        parse_specs(["db1:5432", "5432:db2:5433"])
+    assert caught.value.reason == "duplicate-app-port"
