@@ -1,0 +1,274 @@
+"""What `aditus connect` is told, from its command line, the environment and a profile."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from aditus.config import access_key
+from aditus.config.access_key import FoundKey, check_access_key, find_access_key
+from aditus.config.address import Address, parse_optional
+from aditus.config.profiles import DEFAULT, Profile, find_profile, profile_names
+from aditus.config.surroundings import Surroundings
+from aditus.domain.connect_url import ConnectUrl, parse_relay_url
+from aditus.domain.errors import AditusError, invalid
+from aditus.domain.keytext import SecretText
+from aditus.domain.spec import Spec, parse_specs
+
+HEALTH_LISTEN = "127.0.0.1:3127"
+RELAY_VARIABLE = "ADITUS_RELAY"
+MAX_CONNECT_URLS = 16  # one tunnel each; a region has fewer relays
+PROXY_SCHEMES = ("http", "https", "socks5", "socks5h", "socks4")
+
+_CHUNK_SIZE = re.compile(r"[0-9]{1,9}\s*(?:KB?)?", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectOptions:
+    """The command line of `connect`, one field per option, as typed; None: not given."""
+
+    specs: tuple[str, ...] = ()
+    connect_urls: tuple[str, ...] = ()
+    config_dir: Path | None = None
+    profile: str | None = None
+    relay: str | None = None
+    access_key: str | None = None
+    access_key_file: str | None = None
+    infinite_retries: bool | None = None
+    network_check_url: str | None = None
+    log_format: Literal["text", "json"] = "text"
+    log_file: Path | None = None
+    debug: bool | None = None
+    payload: bool | None = None
+    data_chunk_size: str | None = None
+    data_ack_mode: bool | None = None
+    remote_debug: bool | None = None
+    ca_file: Path | None = None
+    proxy: str | None = None
+    health_listen: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectConfig:
+    """What the agent's program runs with; every value is checked.
+
+    `connect_urls` are one or more, of one key, without doubles; the connect id is empty where the relay
+    finds it by the key. `health_named`: the health address was asked for, so that a taken port is an
+    error. `notices` are warnings to be said once, at the start.
+    """
+
+    secret: SecretText
+    connect_urls: tuple[ConnectUrl, ...]
+    specs: tuple[Spec, ...]
+    infinite_retries: bool
+    network_check_url: str | None
+    log_format: Literal["text", "json"]
+    log_file: Path | None
+    debug: bool
+    payload: bool
+    ca_file: Path | None
+    proxy: SecretText | None  # there may be a password in it
+    health_listen: Address | None  # None: off
+    health_named: bool
+    notices: tuple[str, ...]
+
+
+def connect_config(options: ConnectOptions, surroundings: Surroundings) -> ConnectConfig:
+    """Read and check everything, offline. Raises `AditusError` (invalid), never with a secret in it."""
+    specs = parse_specs(options.specs)
+    if not specs:
+        raise invalid(
+            "no-spec",
+            "There is nothing to offer.",
+            remedy="Add at least one -s appPort:host:port, for example -s 5432:db.internal:5432.",
+            field="spec",
+        )
+    places = _Places(options, surroundings)
+    found = places.access_key()
+    urls, url_notices = places.connect_urls()
+    return ConnectConfig(
+        secret=found.secret,
+        connect_urls=urls,
+        specs=specs,
+        infinite_retries=bool(options.infinite_retries),
+        network_check_url=_network_check_url(options.network_check_url),
+        log_format=options.log_format,
+        log_file=options.log_file,
+        debug=bool(options.debug),
+        payload=bool(options.payload and options.debug),
+        ca_file=options.ca_file,
+        proxy=_proxy(options.proxy),
+        health_listen=parse_optional(options.health_listen or HEALTH_LISTEN, "--health-listen"),
+        health_named=options.health_listen is not None,
+        notices=(*found.notices, *url_notices, *_option_notices(options)),
+    )
+
+
+class _Places:
+    """Where secret and relay may stand. The profile is looked up once, and only if something needs it."""
+
+    def __init__(self, options: ConnectOptions, surroundings: Surroundings) -> None:
+        self._options = options
+        self._surroundings = surroundings
+        self._name = options.profile or DEFAULT
+        self._read = False
+        self._profile: Profile | None = None
+
+    def access_key(self) -> FoundKey:
+        """From the command line, its file or the environment, else from the profile."""
+        options = self._options
+        found = find_access_key(options.access_key, options.access_key_file, self._surroundings)
+        if found and options.profile is not None:
+            self._look_up()  # a profile that was named has to exist, even if only its relay counts
+            if found.source == access_key.VARIABLE:
+                notice = f"{found.source} is set and goes before the secret of the profile {self._name}"
+                return FoundKey(found.secret, found.source, (*found.notices, notice))
+        if found:
+            return found
+        profile = self._look_up()
+        if profile is None or profile.access_key is None:
+            raise invalid(
+                "no-secret",
+                "There is no secret access key to connect with: not on the command line, not in"
+                f" {access_key.VARIABLE}, not in the profile {self._name}.",
+                remedy="Store it once with: aditus configure --access-key-file - (then paste it, Ctrl-D).",
+                field="access_key",
+            )
+        return check_access_key(
+            profile.access_key, f"the profile {profile.name} in {profile.path}", profile.notices
+        )
+
+    def connect_urls(self) -> tuple[tuple[ConnectUrl, ...], tuple[str, ...]]:
+        """The Connect URLs of the command line, else `/connect` at the relay; and warnings."""
+        options = self._options
+        if not options.connect_urls:
+            return (self._relay(),), ()
+        if len(options.connect_urls) > MAX_CONNECT_URLS:
+            raise invalid(
+                "many-urls",
+                f"An agent dials at most {MAX_CONNECT_URLS} Connect URLs.",
+                remedy="Start another agent for the others.",
+                field="connect_url",
+            )
+        urls = tuple(dict.fromkeys(ConnectUrl.parse(text) for text in options.connect_urls))
+        if len({url.connect_id for url in urls if url.connect_id}) > 1:
+            raise self._other_key()
+        if options.relay is not None:
+            return urls, ("--relay is not used, because Connect URLs are given",)
+        return urls, ()
+
+    def _relay(self) -> ConnectUrl:
+        for source, text in (
+            ("--relay", self._options.relay or ""),
+            (RELAY_VARIABLE, self._surroundings.variable(RELAY_VARIABLE)),
+        ):
+            if text:
+                return _relay(text, source)
+        profile = self._look_up()
+        if profile is None or not profile.relay:
+            raise invalid(
+                "no-relay",
+                "It is not said which relay to dial.",
+                remedy="Add the Connect URL that was shown with the access key, or --relay wss://host[:port];"
+                " `aditus configure --relay` stores one.",
+                field="relay",
+            )
+        return _relay(profile.relay, f"the profile {profile.name} in {profile.path}")
+
+    def _look_up(self) -> Profile | None:
+        if not self._read:
+            self._profile = find_profile(self._name, self._options.config_dir, self._surroundings)
+            self._read = True
+        if self._profile is None and self._options.profile is not None:
+            names = profile_names(self._options.config_dir, self._surroundings)
+            raise invalid(
+                "no-profile",
+                f"There is no profile {self._name}; there is {', '.join(names) or 'none at all'}.",
+                remedy="Choose one of them, or make it with: aditus configure --profile NAME …",
+                field="profile",
+            )
+        return self._profile
+
+    def _other_key(self) -> AditusError:
+        try:
+            names = profile_names(self._options.config_dir, self._surroundings)
+        except AditusError:
+            names = ()  # they are advice; what is wrong is something else
+        others = ", ".join(name for name in names if name != self._name)
+        return invalid(
+            "other-key",
+            "The Connect URLs have different ids, so they are of different access keys. An agent has one key:"
+            f" here that of the profile {self._name}.",
+            remedy="Start one agent per key, each with its own Connect URL and "
+            + (f"--profile ({others})." if others else "a profile (aditus configure --profile NAME …)."),
+            field="connect_url",
+        )
+
+
+def _relay(text: str, source: str) -> ConnectUrl:
+    try:
+        return parse_relay_url(text).connect()
+    except AditusError as error:
+        raise invalid(
+            error.reason,
+            f"The relay URL from {source} cannot be right. {error.message}",
+            remedy=error.remedy,
+            field=error.field,
+        ) from None
+
+
+def _network_check_url(text: str | None) -> str | None:
+    if text is None:
+        return None
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise invalid(
+            "bad-url",
+            "--network-check-url is not a URL that begins with http:// or https:// and a host.",
+            remedy="Give a page that answers whenever the network is up.",
+            field="network_check_url",
+        )
+    return text
+
+
+def _proxy(text: str | None) -> SecretText | None:
+    if text is None:
+        return None
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in PROXY_SCHEMES and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number
+        usable = False
+    if not usable:
+        raise invalid(
+            "bad-proxy",
+            f"--proxy is not scheme://[user:password@]host:port with one of {', '.join(PROXY_SCHEMES)}.",
+            remedy="For example --proxy http://proxy.example.com:3128.",
+            field="proxy",
+        )
+    return SecretText(text)
+
+
+def _option_notices(options: ConnectOptions) -> tuple[str, ...]:
+    notices = []
+    if options.data_chunk_size is not None:
+        if not _CHUNK_SIZE.fullmatch(options.data_chunk_size.strip()):
+            raise invalid(
+                "bad-chunk-size",
+                "--data-chunk-size is not a number of KB.",
+                remedy="Leave it away: it has no meaning here.",
+                field="data_chunk_size",
+            )
+        notices.append("--data-chunk-size has no meaning here: frames are sized by the relay's limits")
+    if options.data_ack_mode is not None:
+        notices.append("--data-ack-mode has no meaning here: credit is always given back on consumption")
+    if options.remote_debug is not None:
+        notices.append("--remote-debug has no meaning here: nobody can debug an agent from afar; see --debug")
+    if options.payload and not options.debug:
+        notices.append("--payload does nothing without --debug")
+    elif options.payload:
+        notices.append("--payload writes what apps and services send into the log, passwords included")
+    if options.proxy is not None and "@" in options.proxy:
+        notices.append("--proxy has a password on the command line, where other users of this machine see it")
+    return tuple(notices)
