@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import picows
 from python_socks import ProxyError
@@ -85,7 +85,7 @@ class Refusal:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class WebSocket(picows.WSListener):  # type: ignore[misc]
+class WebSocket(picows.WSListener):
     """One open WebSocket: sends binary messages, hands received ones to its handler."""
 
     def __init__(self, handler: MessageHandler) -> None:
@@ -153,9 +153,9 @@ class WebSocket(picows.WSListener):  # type: ignore[misc]
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
         self._transport = None
-        handshake = transport.close_handshake
+        handshake: picows.picows.WSCloseHandshake | None = transport.close_handshake
         if handshake is not None and handshake.recv is not None:
-            self._handler.closed(int(handshake.recv.code), handshake.recv.reason or "")
+            self._handler.closed(cast(int, handshake.recv.code), handshake.recv.reason or "")
         elif self._said is not None:
             self._handler.closed(*self._said)
         else:
@@ -189,7 +189,10 @@ async def serve(
         response = picows.WSUpgradeResponse.create_101_response({"Sec-WebSocket-Protocol": SUBPROTOCOL})
         return picows.WSUpgradeResponseWithListener(response, WebSocket(answer))
 
-    deadlines = {"ssl_handshake_timeout": HANDSHAKE_SECONDS, "ssl_shutdown_timeout": CLOSE_SECONDS}
+    deadlines: dict[str, Any] = {
+        "ssl_handshake_timeout": HANDSHAKE_SECONDS,
+        "ssl_shutdown_timeout": CLOSE_SECONDS,
+    }
     return await picows.ws_create_server(
         listener,
         host,

@@ -1,0 +1,100 @@
+"""One attachment of an agent to a relay: from the dial to the end of its session."""
+
+import asyncio
+import logging
+import time
+
+from aditus.agent.dialer import Dialer
+from aditus.domain.errors import AditusError, Code
+from aditus.net.link import ATTACH_SECONDS, Link, LinkFailure
+from aditus.net.mux import Mux, MuxStream
+from aditus.telemetry.log import fields
+from aditus.wire.errors import CloseCode, ResetReason
+from aditus.wire.events import Event, GoawayReceived, StatusReceived
+from aditus.wire.frames import Offer, Status
+
+_log = logging.getLogger(__name__)
+
+
+class Attachment:
+    """A session with a relay, and what the relay says of it. Made by `attach`, ended by `close`."""
+
+    def __init__(self, link: Link, dialer: Dialer) -> None:
+        self.link = link
+        self.mux: Mux | None = None
+        self.status: Status | None = None
+        self.since = time.time()
+        self.grace = 0
+        """Seconds that a relay which is leaving gives to running streams."""
+        self._dialer = dialer
+        self._changed = asyncio.Event()  # registered, leaving or over
+        self._registered = False
+        self._leaving = False
+        self._failure: LinkFailure | None = None
+
+    async def attach(self) -> None:
+        """Dial, prove, offer, and wait for the first STATUS. Raises `LinkFailure`."""
+        self.mux = await self.link.attach(self, Offer(1, self._dialer.ports))
+        try:
+            async with asyncio.timeout(ATTACH_SECONDS):
+                while not self._registered:
+                    await self._wait()
+        except TimeoutError:
+            self.close()
+            error = AditusError(Code.UNAVAILABLE, "no-status", f"{self.link.url.host} did not register us.")
+            raise LinkFailure(error) from None
+        self.since = time.time()
+
+    async def until_leaving(self) -> None:
+        """Return when the relay says that it will leave. Raises `LinkFailure` when the session is over."""
+        while not self._leaving:
+            await self._wait()
+
+    async def until_over(self) -> None:
+        """Wait for the end of a session whose relay is leaving: its streams finish, or its grace ends."""
+        try:
+            while True:
+                await self._wait()
+        except LinkFailure:
+            return
+
+    def close(self) -> None:
+        """Cut all streams and leave."""
+        if self.mux is not None:
+            self.mux.close(CloseCode.DRAIN, "drain", ResetReason.DRAIN)
+
+    async def _wait(self) -> None:
+        await self._changed.wait()
+        self._changed.clear()
+        if self._failure is not None:
+            raise self._failure
+
+    # --- SessionOwner --------------------------------------------------------------------------
+
+    def event(self, mux: Mux, event: Event) -> None:
+        if isinstance(event, StatusReceived):
+            self.status = event.status
+            self._registered = True
+            self._log_status(event.status)
+        elif isinstance(event, GoawayReceived):
+            self._leaving = True
+            self.grace = event.grace
+        self._changed.set()
+
+    def opened(self, mux: Mux, stream: MuxStream, port: int, source: str) -> None:
+        self._dialer.open(stream, port)
+
+    def closed(self, mux: Mux, code: int | None, reason: str) -> None:
+        self._failure = self.link.closed(code, reason)
+        self._changed.set()
+
+    def _log_status(self, status: Status) -> None:
+        for entry in status.ports:
+            if not entry.verdict.accepted:
+                _log.warning(
+                    "the relay does not serve a port: %s",
+                    entry.detail or entry.verdict.token,
+                    extra=fields(port=entry.port, verdict=entry.verdict.token),
+                )
+        for warning in status.warnings:
+            _log.warning("the relay says: %s", warning)

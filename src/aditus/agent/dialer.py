@@ -1,0 +1,117 @@
+"""The only place that dials private hosts: a spec, or nothing.
+
+A stream is opened for an app port. If a spec offers that port its target is dialled; else the stream is
+reset. No host ever comes from the wire.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterable
+
+from aditus.domain.spec import Spec
+from aditus.net import tcp
+from aditus.net.mux import MuxStream
+from aditus.net.pump import Pump
+from aditus.telemetry.log import fields
+from aditus.wire.errors import ResetReason
+
+_log = logging.getLogger(__name__)
+
+DIAL_SECONDS = 10.0
+"""How long a target may take to answer, its name's resolution included."""
+
+PAYLOAD_SHOWN = 256
+"""Bytes of each chunk that `--payload` logs."""
+
+
+class TargetPump(Pump):
+    """The pump of a stream whose target is being dialled, and then connected."""
+
+    def __init__(self, stream: MuxStream) -> None:
+        super().__init__(ResetReason.TARGET_RESET)
+        self._target_stream = stream
+        self.dialling: asyncio.Task[None] | None = None
+        self.bind(stream)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._target_stream.accept()
+        self.connected()
+
+    def cut(self, reason: ResetReason, detail: str) -> None:
+        super().cut(reason, detail)
+        if self.dialling is not None:
+            self.dialling.cancel()
+
+
+class PayloadPump(TargetPump):
+    """Logs the first bytes of what passes. For `--payload` alone: payload may hold secrets."""
+
+    def data(self, data: memoryview) -> None:
+        _log.debug("to the target: %r", bytes(data[:PAYLOAD_SHOWN]), extra=fields(bytes=len(data)))
+        super().data(data)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        shown = bytes(self._target_stream.receive_buffer[: min(nbytes, PAYLOAD_SHOWN)])
+        _log.debug("from the target: %r", shown, extra=fields(bytes=nbytes))
+        super().buffer_updated(nbytes)
+
+
+class Dialer:
+    """Opens streams to the targets of its specs. Its dials live in the given task group."""
+
+    def __init__(self, specs: Iterable[Spec], tasks: asyncio.TaskGroup, *, log_payload: bool = False) -> None:
+        self._pump = PayloadPump if log_payload else TargetPump
+        self._specs = {spec.app_port: spec for spec in specs}
+        self._tasks = tasks
+        self._failing: dict[int, ResetReason] = {}
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The app ports on offer, in the order of the specs."""
+        return tuple(self._specs)
+
+    @property
+    def failing(self) -> dict[Spec, ResetReason]:
+        """The specs whose last dial failed, and why."""
+        return {self._specs[port]: reason for port, reason in self._failing.items()}
+
+    def open(self, stream: MuxStream, port: int) -> None:
+        """Dial the target of `port` for this stream, or reset the stream."""
+        spec = self._specs.get(port)
+        if spec is None:
+            _log.warning("refused a stream: the port is not offered", extra=fields(port=port))
+            stream.reset(ResetReason.PORT_NOT_OFFERED)
+            return
+        pump = self._pump(stream)
+        stream.end = pump
+        pump.dialling = self._tasks.create_task(self._dial(spec, pump, stream))
+
+    async def _dial(self, spec: Spec, pump: TargetPump, stream: MuxStream) -> None:
+        try:
+            async with asyncio.timeout(DIAL_SECONDS):
+                await tcp.connect(spec.host, spec.port, pump)
+        except (OSError, UnicodeError, ExceptionGroup) as error:
+            reason, detail = _why(error)
+            self._failing[spec.app_port] = reason
+            _log.warning("target failed: %s", detail, extra=fields(spec=spec, reason=reason.token))
+            stream.reset(reason, detail)
+        else:
+            self._failing.pop(spec.app_port, None)
+            _log.debug("stream opened", extra=fields(spec=spec, source=stream.source))
+        finally:
+            pump.dialling = None
+
+
+def _why(error: Exception) -> tuple[ResetReason, str]:
+    """The reason for the app's side, without the private host's name, which must not leave the network."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, TimeoutError):
+        return ResetReason.TARGET_TIMEOUT, f"the target did not answer within {DIAL_SECONDS:.0f} s"
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return ResetReason.TARGET_UNRESOLVED, "the target's name has no address"
+    if isinstance(error, OSError) and error.strerror:
+        return ResetReason.TARGET_REFUSED, error.strerror.lower()
+    return ResetReason.TARGET_REFUSED, "the target refused the connection"

@@ -1,0 +1,21 @@
+"""What an agent is told at its start. `config` fills it, nobody else."""
+
+from dataclasses import dataclass
+
+from aditus.domain.connect_url import ConnectUrl
+from aditus.domain.spec import Spec
+
+FAILURES_BEFORE_FIRST_ATTACH = 10
+"""Failures after which an agent that was never attached gives up, unless told to try for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """The relays to dial, the services to offer, and how long to try."""
+
+    urls: tuple[ConnectUrl, ...]
+    specs: tuple[Spec, ...]
+    infinite_retries: bool = False
+    proxy: str | None = None
+    log_payload: bool = False
+    """Log how many bytes pass and their first ones. For debugging alone: payload may hold secrets."""

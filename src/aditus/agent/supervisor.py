@@ -1,0 +1,170 @@
+"""Keeps an agent attached: one link per relay URL, tried again as each failure says, until told to stop."""
+
+import asyncio
+import logging
+import secrets
+import ssl
+import time
+from dataclasses import dataclass, field
+
+from aditus.agent.attachment import Attachment
+from aditus.agent.dialer import Dialer
+from aditus.agent.settings import FAILURES_BEFORE_FIRST_ATTACH, AgentSettings
+from aditus.agent.status import LinkRow
+from aditus.domain.connect_url import ConnectUrl
+from aditus.domain.errors import AditusError
+from aditus.domain.ports import Signer
+from aditus.net.link import Backoff, Follow, Link, LinkFailure
+from aditus.net.mux import Resources
+from aditus.telemetry.log import fields
+from aditus.wire.frames import INSTANCE_SIZE, Role
+
+_log = logging.getLogger(__name__)
+
+ASK_AGAIN_SECONDS = 300.0
+"""How often an agent with infinite retries asks again after the relay cut it off for its key."""
+
+
+@dataclass(slots=True)
+class _Keeper:
+    """What is known of one link now, for the status line and for `/readyz`."""
+
+    link: Link
+    state: str = "connecting"
+    note: str = ""
+    attachment: Attachment | None = None
+    failures: int = 0
+    was_attached: bool = False
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+class Agent:
+    """The agent's program, without its process: `run` it in a task, cancel the task to stop it."""
+
+    def __init__(
+        self, settings: AgentSettings, signer: Signer, tls: ssl.SSLContext, resources: Resources
+    ) -> None:
+        self._settings = settings
+        instance = secrets.token_bytes(INSTANCE_SIZE)
+        self._keepers = [
+            _Keeper(Link(url, Role.AGENT, signer, instance, 0, tls, resources, settings.proxy))
+            for url in settings.urls
+        ]
+        self._dialer: Dialer | None = None
+
+    async def run(self) -> AditusError:
+        """Stay attached. Returns only when the last link has stopped for good, with the reason."""
+        async with asyncio.TaskGroup() as tasks:
+            self._dialer = Dialer(self._settings.specs, tasks, log_payload=self._settings.log_payload)
+            keepers = [tasks.create_task(self._keep(keeper, tasks)) for keeper in self._keepers]
+            ends = await asyncio.gather(*keepers)
+        return ends[-1]
+
+    async def _keep(self, keeper: _Keeper, tasks: asyncio.TaskGroup) -> AditusError:
+        assert self._dialer is not None
+        while True:
+            attachment = Attachment(keeper.link, self._dialer)
+            keeper.state = "connecting"
+            try:
+                await self._serve(keeper, attachment)
+                keeper.attachment = None
+                tasks.create_task(self._drain(attachment))
+            except LinkFailure as failure:
+                keeper.attachment = None
+                delay = self._delay_after(keeper, failure)
+                if delay is None:
+                    keeper.state, keeper.note = "stopped", failure.error.reason
+                    return failure.error
+                keeper.state, keeper.note = "waiting", failure.error.reason
+                _log.warning(
+                    "%s",
+                    failure.error,
+                    extra=fields(reason=failure.error.reason, retry_in=f"{delay:.1f}s"),
+                )
+                await asyncio.sleep(delay)
+            except asyncio.CancelledError:
+                attachment.close()
+                raise
+
+    async def _serve(self, keeper: _Keeper, attachment: Attachment) -> None:
+        """Attach, and serve until the relay says that it will leave. Raises `LinkFailure`."""
+        await attachment.attach()
+        keeper.attachment = attachment
+        keeper.state, keeper.note = "attached", ""
+        keeper.was_attached = True
+        keeper.failures = 0
+        keeper.backoff.reset()
+        _log.info("attached", extra=fields(relay=keeper.link.url.audience, ports=self.ports))
+        await attachment.until_leaving()
+        _log.info("the relay is leaving, attaching again", extra=fields(relay=keeper.link.url.audience))
+
+    async def _drain(self, attachment: Attachment) -> None:
+        """Let the streams of a leaving relay finish, within the grace it gives."""
+        try:
+            async with asyncio.timeout(attachment.grace + 1):
+                await attachment.until_over()
+        except TimeoutError:
+            _log.info("the grace of a leaving relay has ended")
+        finally:
+            attachment.close()
+
+    def _delay_after(self, keeper: _Keeper, failure: LinkFailure) -> float | None:
+        """Seconds until the next try, or None to stop for good."""
+        infinite = self._settings.infinite_retries
+        if failure.follow is Follow.LEAVE:
+            return None
+        if failure.follow is Follow.STOP:
+            return ASK_AGAIN_SECONDS if failure.closed_by_relay and infinite else None
+        if failure.follow is Follow.WAIT:
+            return failure.delay
+        keeper.failures += 1
+        hopeless = failure.tls or keeper.failures >= FAILURES_BEFORE_FIRST_ATTACH
+        if hopeless and not (keeper.was_attached or infinite):
+            return None
+        return keeper.backoff.next()
+
+    # --- what is going on ----------------------------------------------------------------------
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The app ports on offer."""
+        return tuple(spec.app_port for spec in self._settings.specs)
+
+    def not_ready(self) -> list[str]:
+        """Why this agent is of no use to apps now; empty when it is ready."""
+        reasons = []
+        if not any(keeper.attachment for keeper in self._keepers):
+            links = ", ".join(f"{_where(k.link.url)} {k.state} {k.note}".strip() for k in self._keepers)
+            reasons.append(f"no link is up: {links}")
+        if self._dialer is not None:
+            reasons += [f"spec {spec}: {why.token}" for spec, why in self._dialer.failing.items()]
+        return reasons
+
+    def rows(self) -> list[LinkRow]:
+        """One row per link, for the status line."""
+        return [self._row(keeper) for keeper in self._keepers]
+
+    def _row(self, keeper: _Keeper) -> LinkRow:
+        attachment, relay = keeper.attachment, _where(keeper.link.url)
+        if attachment is None or attachment.mux is None or attachment.status is None:
+            return LinkRow(relay, keeper.state, "", 0, 0, 0, None, time.time(), keeper.note)
+        mux = attachment.mux
+        ports = " ".join(
+            str(entry.port) if entry.verdict.accepted else f"{entry.port}({entry.verdict.token})"
+            for entry in attachment.status.ports
+        )
+        return LinkRow(
+            relay=relay,
+            state=keeper.state,
+            ports=ports,
+            streams=mux.session.streams,
+            bytes_in=mux.bytes_received,
+            bytes_out=mux.bytes_sent,
+            rtt_ms=mux.session.rtt * 1000 or None,
+            since=attachment.since,
+            note=keeper.note,
+        )
+
+
+def _where(url: ConnectUrl) -> str:
+    return url.audience

@@ -1,0 +1,295 @@
+"""A link: dialling a relay, proving the key, and saying of each failure what follows from it.
+
+Agents and sidecars use the same link. What a failure means (stop, wait, try again) is decided here, where
+it is born; nobody guesses later from its text.
+"""
+
+import asyncio
+import random
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from enum import Enum, auto
+
+from aditus import __version__
+from aditus.domain.connect_url import ConnectUrl
+from aditus.domain.errors import AditusError, Code
+from aditus.domain.ports import Signer
+from aditus.net import ws
+from aditus.net.mux import Mux, MuxStream, Resources, SessionOwner
+from aditus.wire.errors import CloseCode, ResetReason
+from aditus.wire.events import ChallengeReceived, Event
+from aditus.wire.frames import Offer, Role, attach_message
+from aditus.wire.session import Session
+
+DIAL_SECONDS = 20.0
+"""How long DNS, TCP, proxy, TLS and the upgrade may take together."""
+ATTACH_SECONDS = 10.0
+"""How long the relay may take from the upgrade to the first STATUS."""
+SUSPENDED_SECONDS = 30.0
+"""How often a suspended key is tried again."""
+FIRST_RETRY_SECONDS = 5.0
+"""The first retry comes after 0 to 5 s, so that the agents of a restarted relay spread out."""
+LONGEST_RETRY_SECONDS = 60.0
+LONGEST_TOLD_SECONDS = 300.0
+"""No `Retry-After` keeps an agent away for longer."""
+
+
+class Follow(Enum):
+    """What follows from a failure."""
+
+    RETRY = auto()  # try again, after a back-off
+    WAIT = auto()  # try again after `LinkFailure.delay`
+    STOP = auto()  # Aditus itself said that trying again is of no use
+    LEAVE = auto()  # superseded by our own newer session: stop this link quietly
+
+
+class LinkFailure(Exception):
+    """A link that is not up, or no longer: why, and what follows."""
+
+    def __init__(
+        self,
+        error: AditusError,
+        follow: Follow = Follow.RETRY,
+        *,
+        delay: float = 0.0,
+        tls: bool = False,
+        closed_by_relay: bool = False,
+    ) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.follow = follow
+        self.delay = delay  # seconds
+        self.tls = tls  # the certificate is not trusted: hopeless before the first attach
+        self.closed_by_relay = closed_by_relay  # it was attached, and the relay ended it
+
+
+class Backoff:
+    """How long to wait before the next try: jittered, from 0–5 s up to a minute."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+
+    def reset(self) -> None:
+        """The link was up."""
+        self._failures = 0
+
+    def next(self) -> float:
+        """Seconds to wait after one more failure."""
+        self._failures += 1
+        if self._failures == 1:
+            return random.uniform(0, FIRST_RETRY_SECONDS)  # noqa: S311  not for secrets
+        longest = min(LONGEST_RETRY_SECONDS, 2.0 ** min(self._failures, 10))
+        return random.uniform(1, longest)  # noqa: S311
+
+
+@dataclass(slots=True)
+class Link:
+    """One slot of an agent or sidecar at one relay: dials it, and proves the key to it."""
+
+    url: ConnectUrl
+    role: Role
+    signer: Signer
+    instance: bytes
+    slot: int
+    tls: ssl.SSLContext
+    resources: Resources
+    proxy: str | None = None
+    clock_offset: float = 0.0
+    """Seconds that the relay's clock is ahead of ours, learnt from its `Date`."""
+
+    async def attach(self, owner: SessionOwner, offer: Offer | None = None) -> Mux:
+        """Dial and answer the challenge; the offer follows. Registered when the owner sees the first STATUS.
+
+        Raises `LinkFailure`. The caller closes the mux, whatever happens afterwards.
+        """
+        session = Session.dialer(
+            self.role, self.resources.session_budget(), self.resources.limits, time.monotonic()
+        )
+        handshake = _Handshake(self, owner, offer)
+        mux = Mux(session, handshake, self.resources, ResetReason.AGENT_LOST)
+        url = f"wss://{self.url.relay.audience}{self.path}"
+        bearer = self.signer.bearer(self.url.audience, time.time() + self.clock_offset)
+        try:
+            async with asyncio.timeout(DIAL_SECONDS):
+                await ws.dial(url, self.tls, {"Authorization": f"Bearer {bearer}"}, mux, self.proxy)
+        except ws.Refused as refused:
+            raise self._refused(refused) from None
+        except (ws.NotAditus, ws.ProxyFailed, OSError, ssl.SSLError, EOFError) as error:
+            raise self._unreachable(error) from error
+        return mux
+
+    @property
+    def path(self) -> str:
+        """What is asked of the relay: agents `/connect…`, sidecars `/attach`."""
+        return self.url.path if self.role is Role.AGENT else "/attach"
+
+    def closed(self, code: int | None, reason: str) -> LinkFailure:
+        """What follows from the end of a session: the close code table of docs/wire-protocol.md."""
+        if code == CloseCode.KEY_REFUSED and reason in _KEY_REFUSALS:
+            return LinkFailure(_KEY_REFUSALS[reason], Follow.STOP, closed_by_relay=True)
+        if code == CloseCode.SUSPENDED:
+            return LinkFailure(_SUSPENDED, Follow.WAIT, delay=_jittered(SUSPENDED_SECONDS))
+        if code == CloseCode.SUPERSEDED:
+            error = AditusError(Code.CONFLICT, "superseded", "A newer session of this agent took its place.")
+            return LinkFailure(error, Follow.LEAVE)
+        if code == CloseCode.OVERLOADED:
+            error = AditusError(Code.UNAVAILABLE, "overloaded", f"The relay {self.url.host} is overloaded.")
+            return LinkFailure(error, Follow.WAIT, delay=_jittered(SUSPENDED_SECONDS))
+        if code == CloseCode.DRAIN:
+            error = AditusError(Code.UNAVAILABLE, "drain", f"The relay {self.url.host} is shutting down.")
+            return LinkFailure(error)
+        why = f"with code {code}" if code is not None else "without a word"
+        error = AditusError(
+            Code.UNAVAILABLE, "link-lost", f"The connection to {self.url.audience} ended {why}."
+        )
+        return LinkFailure(error)
+
+    def _refused(self, refused: ws.Refused) -> LinkFailure:
+        reason = refused.headers.get("Aditus-Reason", "")
+        if not reason:
+            error = AditusError(
+                Code.UNAVAILABLE,
+                "not-the-relay",
+                f"Something that is not the relay answered at {self.url.audience} with HTTP {refused.status}.",
+                remedy="Look at the proxy or load balancer between here and the relay.",
+            )
+            return LinkFailure(error)
+        if reason == "clock-skew":
+            return self._skewed(refused.headers)
+        if reason in _KEY_REFUSALS:
+            return LinkFailure(_KEY_REFUSALS[reason], Follow.STOP)
+        if reason == "suspended":
+            return LinkFailure(_SUSPENDED, Follow.WAIT, delay=_jittered(SUSPENDED_SECONDS))
+        if reason == "no-such-url":
+            error = AditusError(
+                Code.NOT_FOUND,
+                "no-such-url",
+                f"The relay {self.url.audience} has no such Connect URL.",
+                remedy="Copy the Connect URL again; a revoked key's URL is gone for good.",
+            )
+            return LinkFailure(error, Follow.STOP)
+        error = AditusError(Code.UNAVAILABLE, reason[:32], f"The relay {self.url.audience} is busy.")
+        delay = _retry_after(refused.headers)
+        return LinkFailure(error, Follow.WAIT, delay=delay) if delay else LinkFailure(error)
+
+    def _skewed(self, headers: Mapping[str, str]) -> LinkFailure:
+        error = AditusError(
+            Code.UNAVAILABLE,
+            "clock-skew",
+            "The clock of this machine is wrong; the relay's is used for proofs.",
+            remedy="Set the clock, by NTP.",
+        )
+        try:
+            date = parsedate_to_datetime(headers.get("Date", ""))
+        except ValueError:
+            return LinkFailure(error)
+        before, self.clock_offset = self.clock_offset, date.timestamp() - time.time()
+        if abs(self.clock_offset - before) < 1:  # corrected already, and still refused
+            return LinkFailure(error)
+        return LinkFailure(error, Follow.WAIT)
+
+    def _unreachable(self, error: Exception) -> LinkFailure:
+        where = self.url.audience
+        if isinstance(error, ssl.SSLCertVerificationError):
+            failure = AditusError(
+                Code.UNAVAILABLE,
+                "untrusted-relay",
+                f"The certificate of {where} is not trusted: {error.verify_message}.",
+                remedy="Give its CA with --ca-file or SSL_CERT_FILE, or check the host name.",
+            )
+            return LinkFailure(failure, tls=True)
+        if isinstance(error, ssl.SSLError):
+            why = f"TLS failed ({error.reason or 'no reason given'})"
+        elif isinstance(error, socket.gaierror):
+            why = "its name has no address"
+        elif isinstance(error, TimeoutError):
+            why = "it did not answer in time"
+        elif isinstance(error, ws.NotAditus | ws.ProxyFailed):
+            why = str(error)
+        else:
+            why = (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+        message = f"The relay {where} cannot be reached: {why}."
+        remedy = "Check the address, the network and the proxy settings."
+        return LinkFailure(AditusError(Code.UNAVAILABLE, "unreachable", message, remedy=remedy))
+
+
+class _Handshake:
+    """Answers the challenge; everything else is the owner's business."""
+
+    def __init__(self, link: Link, owner: SessionOwner, offer: Offer | None) -> None:
+        self._link = link
+        self._owner = owner
+        self._offer = offer
+
+    def event(self, mux: Mux, event: Event) -> None:
+        if not isinstance(event, ChallengeReceived):
+            self._owner.event(mux, event)
+            return
+        link, hello = self._link, event.hello
+        message = attach_message(
+            link.role,
+            hello.challenge,
+            hello.connect_id,
+            link.signer.key_id,
+            link.url.audience,
+            link.instance,
+        )
+        mux.session.answer(
+            link.slot, link.instance, link.signer.sign(message), f"aditus/{__version__}", socket.gethostname()
+        )
+        if self._offer is not None:
+            mux.session.send_offer(self._offer)
+
+    def opened(self, mux: Mux, stream: MuxStream, port: int, source: str) -> None:
+        self._owner.opened(mux, stream, port, source)
+
+    def closed(self, mux: Mux, code: int | None, reason: str) -> None:
+        self._owner.closed(mux, code, reason)
+
+
+def _key_refused(reason: str, message: str, remedy: str) -> AditusError:
+    return AditusError(Code.FORBIDDEN, reason, message, remedy=remedy)
+
+
+_NEW_KEY = "Ask an administrator for a new key, then run `aditus configure`."
+_SUSPENDED = AditusError(
+    Code.FORBIDDEN, "suspended", "The access key is suspended.", remedy="An administrator can resume it."
+)
+_KEY_REFUSALS = {
+    "revoked": _key_refused("revoked", "The access key was revoked.", _NEW_KEY),
+    "expired": _key_refused(
+        "expired", "The access key has expired.", "An administrator can extend it, or generate a new one."
+    ),
+    "replaced": _key_refused(
+        "replaced",
+        "The secret of this access key was replaced by a newer one.",
+        "Configure the agent with the new secret.",
+    ),
+    "wrong-region": _key_refused(
+        "wrong-region",
+        "The access key belongs to another region than this relay.",
+        "Dial a relay of the key's region; the Connect URL of the key names one.",
+    ),
+    "bad-proof": AditusError(
+        Code.UNAUTHENTICATED,
+        "bad-proof",
+        "The relay does not know this access key, or does not go by this name.",
+        remedy="Check that the key and the relay's address belong together.",
+    ),
+}
+
+
+def _jittered(seconds: float) -> float:
+    return seconds * random.uniform(0.8, 1.2)  # noqa: S311
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds that the relay asks for, jittered upwards; 0 when it does not say."""
+    text = headers.get("Retry-After", "")
+    if not text.isdigit():
+        return 0.0
+    return min(float(text[:9]), LONGEST_TOLD_SECONDS) * random.uniform(1.0, 1.5)  # noqa: S311

@@ -1,0 +1,236 @@
+"""Letting agents in: the two-step proof, and the life of a session from its HELLO to its end.
+
+Step (a), the bearer, decides the HTTP answer alone. Step (b), the signed challenge, decides whether a tunnel
+is registered; checking the key and registering happen in one step of the loop, so that a revoke cannot
+fall between them. docs/wire-protocol.md, section 2.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from http import HTTPStatus
+
+from aditus.domain.model import RelayKey
+from aditus.domain.policy import Denied, key_verdict
+from aditus.domain.ports import Verifier
+from aditus.net.mux import Mux, MuxStream, Resources
+from aditus.net.ws import Refusal, Upgrade
+from aditus.relay.keyring import Keyring
+from aditus.relay.registry import Registry, Tunnel
+from aditus.relay.settings import HANDSHAKE_SECONDS, RelaySettings
+from aditus.telemetry.log import fields
+from aditus.wire.errors import CloseCode, ResetReason
+from aditus.wire.events import Event, GoawayReceived, HelloReceived, OfferReceived
+from aditus.wire.frames import CHALLENGE_SIZE, SUBPROTOCOL, DialerHello, Offer, Role, attach_message
+from aditus.wire.session import Session
+
+_log = logging.getLogger(__name__)
+
+TextOf = dict[str, str]
+_REMEDIES: TextOf = {
+    "bad-proof": "No valid proof of an access key for this address.",
+    "clock-skew": "The clock of the agent is wrong; see Date.",
+    "revoked": "The access key was revoked.",
+    "expired": "The access key has expired.",
+    "replaced": "The secret was replaced by a newer one.",
+    "suspended": "The access key is suspended.",
+    "wrong-region": "The access key belongs to another region.",
+    "no-such-url": "There is no such Connect URL.",
+    "draining": "This relay is shutting down.",
+}
+
+
+class Acceptor:
+    """Decides upgrades and owns the sessions of agents."""
+
+    def __init__(
+        self,
+        settings: RelaySettings,
+        keyring: Keyring,
+        registry: Registry,
+        verifier: Verifier,
+        resources: Resources,
+        *,
+        registered: Callable[[Tunnel], None],
+        offered: Callable[[Tunnel, Offer], None],
+        removed: Callable[[Tunnel], None],
+        refused: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._keyring = keyring
+        self._registry = registry
+        self._verifier = verifier
+        self._resources = resources
+        self._registered = registered
+        self._offered = offered
+        self._removed = removed
+        self._refused = refused
+        self.draining = False
+
+    # --- step (a): the bearer decides the HTTP answer ------------------------------------------
+
+    def decide(self, upgrade: Upgrade) -> Mux | Refusal:
+        """101 as a `Mux`, or the refusal of docs/wire-protocol.md, section 2.1."""
+        answer = self._decide(upgrade)
+        if isinstance(answer, Refusal):
+            return answer
+        key, audience = answer
+        return _Visit(self, key.key_id, audience, key.connect_id).mux
+
+    def _decide(self, upgrade: Upgrade) -> tuple[RelayKey, str] | Refusal:
+        if self.draining:
+            return self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "draining", {"Retry-After": "1"})
+        path = upgrade.path.partition("?")[0]
+        head, _, connect_id = path.removeprefix("/").partition("/")
+        at = self._keyring.at(connect_id) if head == "connect" and connect_id else None
+        scheme, _, bearer = upgrade.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not bearer:
+            if at is not None or path == "/connect" and "Upgrade" in upgrade.headers:
+                return self._refuse(HTTPStatus.UNAUTHORIZED, "bad-proof")
+            return self._refuse(HTTPStatus.NOT_FOUND, "no-such-url")
+        try:
+            claims = self._verifier.claims(bearer.strip())
+        except ValueError:
+            claims = None
+        if claims is not None and claims.region != self._settings.region:
+            return self._refuse(HTTPStatus.FORBIDDEN, "wrong-region")
+        key = self._keyring.get(claims.key_id) if claims is not None else None
+        proven = "bad-proof" if key is None else self._prove(bearer.strip(), key)
+        if key is not None and not proven:
+            verdict = key_verdict(key, time.time())
+            if isinstance(verdict, Denied):
+                return self._refuse(HTTPStatus.FORBIDDEN, verdict.reason)
+        if head != "connect" or (connect_id and at is None):
+            return self._refuse(HTTPStatus.NOT_FOUND, "no-such-url")
+        if key is None or claims is None or proven:
+            return self._refuse(HTTPStatus.UNAUTHORIZED, proven)
+        if at is not None and at.key_id != key.key_id:
+            return self._refuse(HTTPStatus.NOT_FOUND, "no-such-url")
+        if upgrade.headers.get("Sec-WebSocket-Protocol") != SUBPROTOCOL:
+            return Refusal(HTTPStatus.BAD_REQUEST, f"This relay speaks {SUBPROTOCOL} alone.")
+        return key, claims.audience
+
+    def _prove(self, bearer: str, key: RelayKey) -> str:
+        """Empty when the bearer was signed by one of the key's secrets for us, else why it was not accepted."""
+        why = "bad-proof"
+        for public_key in key.public_keys:
+            verdict = self._verifier.check_bearer(bearer, public_key, self._settings.audiences, time.time())
+            if verdict.ok:
+                return ""
+            if verdict.reason == "clock-skew":
+                why = verdict.reason
+        return why
+
+    def _refuse(self, status: HTTPStatus, reason: str, headers: TextOf | None = None) -> Refusal:
+        self._refused(reason)
+        _log.info("refused an upgrade", extra=fields(status=int(status), reason=reason))
+        told = {"Aditus-Reason": reason, "Cache-Control": "no-store", **(headers or {})}
+        if status == HTTPStatus.UNAUTHORIZED:
+            told |= {"WWW-Authenticate": "Bearer", "Date": formatdate(usegmt=True)}
+        return Refusal(status, _REMEDIES[reason], told)
+
+    # --- step (b): the signed challenge decides whether there is a tunnel ----------------------
+
+    def admit(self, visit: "_Visit", hello: DialerHello) -> Tunnel | None:
+        """Check the key as it is now, verify the signature, register: one step of the loop."""
+        key = self._keyring.get(visit.key_id)
+        verdict = key_verdict(key, time.time()) if key is not None else Denied("revoked")
+        if key is None or isinstance(verdict, Denied):
+            reason = verdict.reason if isinstance(verdict, Denied) else "revoked"
+            self._refused(reason)
+            code = CloseCode.SUSPENDED if reason == "suspended" else CloseCode.KEY_REFUSED
+            visit.mux.close(code, reason, ResetReason.REVOKED)
+            return None
+        message = attach_message(
+            hello.role, visit.challenge, visit.connect_id, key.key_id, visit.audience, hello.instance
+        )
+        signed = any(
+            self._verifier.check_signature(message, hello.signature, public_key)
+            for public_key in key.public_keys
+        )
+        if hello.role is not Role.AGENT or not signed:
+            self._refused("bad-proof")
+            _log.warning("closing a session: its challenge was not signed by the key's secret")
+            visit.mux.close(CloseCode.PROTOCOL, "protocol", ResetReason.PROTOCOL)
+            return None
+        visit.mux.session.admit(time.monotonic())
+        tunnel = Tunnel(
+            tunnel_id=secrets.token_hex(8),
+            key_id=key.key_id,
+            instance=hello.instance,
+            slot=hello.slot,
+            mux=visit.mux,
+            program=hello.program,
+            host=hello.host,
+            peer=visit.mux.ws.peer if visit.mux.ws is not None else "",
+            attached_at=time.time(),
+        )
+        superseded = self._registry.add(tunnel)
+        if superseded is not None:
+            superseded.mux.close(CloseCode.SUPERSEDED, "superseded", ResetReason.AGENT_LOST)
+            self._removed(superseded)
+        self._registered(tunnel)
+        return tunnel
+
+    def offer(self, tunnel: Tunnel, offer: Offer) -> None:
+        """An agent says what it offers."""
+        self._offered(tunnel, offer)
+
+    def leaving(self, tunnel: Tunnel) -> None:
+        """An agent drains: its slot is free for its successor."""
+        self._registry.free_slot(tunnel)
+
+    def gone(self, tunnel: Tunnel) -> None:
+        """A session ended by itself."""
+        if self._registry.remove(tunnel):
+            self._removed(tunnel)
+
+    def session(self, challenge: bytes, connect_id: str) -> Session:
+        """A fresh session whose HELLO carries this challenge."""
+        resources = self._resources
+        budget = resources.session_budget()
+        return Session.acceptor(challenge, connect_id, budget, resources.limits, time.monotonic())
+
+    def mux(self, visit: "_Visit", session: Session) -> Mux:
+        """A mux for that session, owned by its visit."""
+        return Mux(session, visit, self._resources, ResetReason.AGENT_LOST)
+
+
+class _Visit:
+    """One session of a dialer: first a stranger with a good bearer, then a tunnel."""
+
+    def __init__(self, acceptor: Acceptor, key_id: str, audience: str, connect_id: str) -> None:
+        self.key_id = key_id
+        self.audience = audience
+        self.connect_id = connect_id
+        self.challenge = secrets.token_bytes(CHALLENGE_SIZE)
+        self.mux = acceptor.mux(self, acceptor.session(self.challenge, connect_id))
+        self._acceptor = acceptor
+        self._tunnel: Tunnel | None = None
+        self._deadline = asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, self._too_late)
+
+    def event(self, mux: Mux, event: Event) -> None:
+        if isinstance(event, HelloReceived):
+            self._tunnel = self._acceptor.admit(self, event.hello)
+        elif self._tunnel is None:
+            return
+        elif isinstance(event, OfferReceived):
+            self._deadline.cancel()
+            self._acceptor.offer(self._tunnel, event.offer)
+        elif isinstance(event, GoawayReceived):
+            self._acceptor.leaving(self._tunnel)
+
+    def opened(self, mux: Mux, stream: MuxStream, port: int, source: str) -> None:
+        stream.reset(ResetReason.NOT_ASSOCIATED)
+
+    def closed(self, mux: Mux, code: int | None, reason: str) -> None:
+        self._deadline.cancel()
+        if self._tunnel is not None:
+            self._acceptor.gone(self._tunnel)
+
+    def _too_late(self) -> None:
+        _log.info("closing a session: it did not finish its handshake in time")
+        self.mux.close(CloseCode.PROTOCOL, "protocol", ResetReason.PROTOCOL)

@@ -1,0 +1,111 @@
+"""The machine's own door: a listener on this host for each app port that agents offer.
+
+A port belongs to the first key that offers it, until that key is revoked, so that no other key can take it
+while an agent reconnects. The listener itself is open only while a tunnel of the key serves the port:
+otherwise apps see a refused connection.
+"""
+
+import asyncio
+import errno
+import logging
+
+from aditus.domain.model import PortStatus
+from aditus.net import tcp
+from aditus.net.pump import Pump
+from aditus.net.ws import format_address
+from aditus.relay.open import Opener
+from aditus.relay.settings import LOWEST_LISTENER_PORT, RelaySettings
+from aditus.telemetry.log import fields
+from aditus.wire.errors import CannotOpen, ResetReason
+from aditus.wire.frames import Verdict
+
+_log = logging.getLogger(__name__)
+
+
+class AppPump(Pump):
+    """The pump of an app's connection: it opens the stream as soon as the app is there."""
+
+    def __init__(self, key_id: str, port: int, opener: Opener) -> None:
+        super().__init__(ResetReason.APP_RESET)
+        self._key_id = key_id
+        self._port = port
+        self._opener = opener
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        source = format_address(transport.get_extra_info("peername"))
+        try:
+            self.bind(self._opener.open(self._key_id, self._port, source, self))
+        except CannotOpen as error:
+            _log.info("refused an app: %s", error.reason.token, extra=fields(port=self._port, source=source))
+            self.abort()
+
+    def cut(self, reason: ResetReason, detail: str) -> None:
+        _log.info(
+            "a stream was reset: %s",
+            f"{reason.token} ({detail})" if detail else reason.token,
+            extra=fields(port=self._port),
+        )
+        super().cut(reason, detail)
+
+
+class Ingress:
+    """The listeners of one relay, and which key each port belongs to."""
+
+    def __init__(self, settings: RelaySettings, opener: Opener) -> None:
+        self._settings = settings
+        self._opener = opener
+        self._owners: dict[int, str] = {}
+        self._servers: dict[int, asyncio.Server] = {}
+        self._binding = asyncio.Lock()
+
+    async def serve(self, key_id: str, port: int) -> PortStatus:
+        """Listen for apps of this key on this port, and say whether that is possible, or why not."""
+        host = self._settings.app_listen
+        if host is None:
+            return _status(port, Verdict.NO_LISTENER, "this relay has no listeners (--app-listen off)")
+        if port < LOWEST_LISTENER_PORT or port in self._settings.reserved_ports:
+            return _status(port, Verdict.PORT_RESERVED, "ports below 1024 and the relay's own are not served")
+        if self._owners.setdefault(port, key_id) != key_id:
+            return _status(port, Verdict.PORT_TAKEN, "another access key has this port on this relay")
+        async with self._binding:
+            if port not in self._servers:
+                try:
+                    server = await tcp.listen(host, port, lambda: self._pump(key_id, port))
+                except OSError as error:
+                    self._owners.pop(port, None)
+                    taken = error.errno == errno.EADDRINUSE
+                    why = (
+                        "another program has this port" if taken else (error.strerror or "it failed").lower()
+                    )
+                    return _status(port, Verdict.PORT_IN_USE, f"on the relay's host {why}")
+                if self._owners.get(port) != key_id:  # revoked while we were binding
+                    server.close()
+                    return _status(port, Verdict.PORT_NOT_ALLOWED, "the access key was revoked")
+                self._servers[port] = server
+                _log.info("listening for apps", extra=fields(listen=f"{host}:{port}"))
+        return _status(port, Verdict.SERVED)
+
+    def pause(self, port: int, key_id: str) -> None:
+        """Close the listener of a port that no agent of its key serves now; the port stays the key's."""
+        if self._owners.get(port) == key_id and port in self._servers:
+            self._servers.pop(port).close()
+
+    def release(self, key_id: str) -> None:
+        """The key is gone for good: close its listeners, and let others have its ports."""
+        for port in [port for port, owner in self._owners.items() if owner == key_id]:
+            self.pause(port, key_id)
+            del self._owners[port]
+
+    def close(self) -> None:
+        """Close every listener."""
+        for server in self._servers.values():
+            server.close()
+        self._servers.clear()
+
+    def _pump(self, key_id: str, port: int) -> AppPump:
+        return AppPump(key_id, port, self._opener)
+
+
+def _status(port: int, verdict: Verdict, detail: str = "") -> PortStatus:
+    return PortStatus(port, verdict.accepted, verdict.token, detail)

@@ -1,0 +1,32 @@
+"""Opening a stream towards an agent: the one place where an app's wish meets the key's state and rules."""
+
+import time
+
+from aditus.domain.policy import Denied, port_verdict
+from aditus.net.mux import MuxStream, StreamEnd
+from aditus.relay.keyring import Keyring
+from aditus.relay.registry import Registry
+from aditus.wire.errors import CannotOpen, ResetReason
+
+
+class Opener:
+    """Checks the key and picks the tunnel, in one step of the loop, so that no revoke falls between them."""
+
+    def __init__(self, keyring: Keyring, registry: Registry) -> None:
+        self._keyring = keyring
+        self._registry = registry
+
+    def open(self, key_id: str, port: int, source: str, end: StreamEnd) -> MuxStream:
+        """A stream for `port` of one of the key's agents. Raises `CannotOpen`. Never tries a second agent."""
+        key = self._keyring.get(key_id)
+        verdict = self._keyring.verdict(key_id, time.time())
+        if key is None or verdict is None:
+            raise CannotOpen(ResetReason.NO_AGENT)
+        if isinstance(verdict, Denied):
+            raise CannotOpen(ResetReason[verdict.reason.upper()])
+        if isinstance(port_verdict(key, port), Denied):
+            raise CannotOpen(ResetReason.PORT_NOT_ALLOWED)
+        tunnel = self._registry.pick(key_id, port)
+        if tunnel is None:
+            raise CannotOpen(ResetReason.NO_AGENT)
+        return tunnel.mux.open(port, source, end)

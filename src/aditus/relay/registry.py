@@ -1,0 +1,87 @@
+"""Who is attached now, and who of them offers what. All in memory, all on the relay's loop."""
+
+from dataclasses import dataclass, field
+
+from aditus.domain.model import PortStatus
+from aditus.net.mux import Mux
+
+
+@dataclass(slots=True, eq=False)
+class Tunnel:
+    """One live authenticated attachment of an agent: its session, and what it offers."""
+
+    tunnel_id: str
+    key_id: str
+    instance: bytes
+    slot: int
+    mux: Mux
+    program: str
+    host: str
+    peer: str
+    attached_at: float
+    ports: dict[int, PortStatus] = field(default_factory=dict)
+
+    def serves(self, port: int) -> bool:
+        """Whether a stream for this port may be opened here now."""
+        status = self.ports.get(port)
+        return status is not None and status.accepted and not self.mux.session.draining
+
+
+class Registry:
+    """The live tunnels, by key and by instance and slot."""
+
+    def __init__(self) -> None:
+        self._tunnels: dict[str, Tunnel] = {}
+        self._by_key: dict[str, dict[str, Tunnel]] = {}
+        self._by_slot: dict[tuple[str, bytes, int], Tunnel] = {}
+
+    def __len__(self) -> int:
+        return len(self._tunnels)
+
+    def add(self, tunnel: Tunnel) -> Tunnel | None:
+        """Register a tunnel. Returns the one that it supersedes: same key, instance and slot, not draining."""
+        slot = (tunnel.key_id, tunnel.instance, tunnel.slot)
+        superseded = self._by_slot.get(slot)
+        if superseded is not None:
+            self.remove(superseded)
+        self._tunnels[tunnel.tunnel_id] = tunnel
+        self._by_key.setdefault(tunnel.key_id, {})[tunnel.tunnel_id] = tunnel
+        self._by_slot[slot] = tunnel
+        return superseded
+
+    def free_slot(self, tunnel: Tunnel) -> None:
+        """A draining tunnel no longer stands in the way of its successor."""
+        slot = (tunnel.key_id, tunnel.instance, tunnel.slot)
+        if self._by_slot.get(slot) is tunnel:
+            del self._by_slot[slot]
+
+    def remove(self, tunnel: Tunnel) -> bool:
+        """Forget a tunnel. False: it was forgotten before."""
+        if self._tunnels.pop(tunnel.tunnel_id, None) is None:
+            return False
+        self.free_slot(tunnel)
+        of_key = self._by_key[tunnel.key_id]
+        del of_key[tunnel.tunnel_id]
+        if not of_key:
+            del self._by_key[tunnel.key_id]
+        return True
+
+    def all(self) -> list[Tunnel]:
+        """Every live tunnel, oldest first."""
+        return list(self._tunnels.values())
+
+    def of_key(self, key_id: str) -> list[Tunnel]:
+        """The live tunnels of a key, oldest first; draining ones too."""
+        return list(self._by_key.get(key_id, {}).values())
+
+    def get(self, tunnel_id: str) -> Tunnel | None:
+        return self._tunnels.get(tunnel_id)
+
+    def offers(self, key_id: str, port: int) -> bool:
+        """Whether any tunnel of the key serves the port."""
+        return any(tunnel.serves(port) for tunnel in self.of_key(key_id))
+
+    def pick(self, key_id: str, port: int) -> Tunnel | None:
+        """The tunnel for a new stream: the one with the fewest streams that serves the port."""
+        serving = [tunnel for tunnel in self.of_key(key_id) if tunnel.serves(port)]
+        return min(serving, key=lambda tunnel: tunnel.mux.session.streams, default=None)

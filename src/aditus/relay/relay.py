@@ -1,0 +1,199 @@
+"""The relay's front door: start, feed, look, cut, drain. Everything here runs on the relay's loop."""
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Iterable, Sequence
+
+from aditus.domain.model import Cut, KeyChanges, PortStatus, StreamView, TunnelView
+from aditus.domain.policy import Denied, port_verdict
+from aditus.domain.ports import Verifier
+from aditus.net import ws
+from aditus.net.mux import Resources
+from aditus.relay import views
+from aditus.relay.accept import Acceptor
+from aditus.relay.cut import Cutter
+from aditus.relay.ingress import Ingress
+from aditus.relay.keyring import Keyring
+from aditus.relay.open import Opener
+from aditus.relay.registry import Registry, Tunnel
+from aditus.relay.settings import RelaySettings
+from aditus.telemetry.log import fields
+from aditus.wire.errors import CloseCode, ResetReason
+from aditus.wire.frames import Offer, PortVerdict, Status, Verdict
+
+_log = logging.getLogger(__name__)
+
+
+class Relay:
+    """Accepts agents, serves their ports to apps, and cuts both when a key loses its right."""
+
+    def __init__(self, settings: RelaySettings, verifier: Verifier, resources: Resources) -> None:
+        self.refusals: dict[str, int] = {}
+        """Refused upgrades and handshakes by reason, since the start."""
+        self._keyring = Keyring()
+        self._registry = Registry()
+        self._ingress = Ingress(settings, Opener(self._keyring, self._registry))
+        self._cutter = Cutter(self._keyring, self._registry, self._ingress, self._removed)
+        self._acceptor = Acceptor(
+            settings,
+            self._keyring,
+            self._registry,
+            verifier,
+            resources,
+            registered=self._registered,
+            offered=self._offered,
+            removed=self._removed,
+            refused=self._refused,
+        )
+        self._tasks: asyncio.TaskGroup | None = None
+        self._server: asyncio.Server | None = None
+        self._finished_bytes = [0, 0]
+        self._finished_streams = 0
+
+    # --- life ----------------------------------------------------------------------------------
+
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None, tasks: asyncio.TaskGroup) -> int:
+        """Listen for agents; returns the port. Answers to offers run in `tasks`. Raises `OSError`."""
+        self._tasks = tasks
+        self._server = await ws.serve(host, port, tls, self._acceptor.decide)
+        bound: int = self._server.sockets[0].getsockname()[1]
+        return bound
+
+    def drain(self, grace: float) -> None:
+        """Take no more agents, and ask those that are here to leave within `grace` seconds."""
+        self._acceptor.draining = True
+        for tunnel in self._registry.all():
+            tunnel.mux.session.go_away(int(grace), "drain")
+            tunnel.mux.flush()
+            self._registry.free_slot(tunnel)
+
+    def live_streams(self) -> int:
+        """Streams that are open now."""
+        return sum(tunnel.mux.session.streams for tunnel in self._registry.all())
+
+    def close(self) -> None:
+        """Cut what is left and stop listening."""
+        if self._server is not None:
+            self._server.close()
+        self._ingress.close()
+        self._cutter.close()
+        for tunnel in self._registry.all():
+            self._registry.remove(tunnel)
+            tunnel.mux.close(CloseCode.DRAIN, "drain", ResetReason.DRAIN)
+
+    # --- the key feed --------------------------------------------------------------------------
+
+    def apply(self, changes: KeyChanges, committed_at: float) -> list[Cut]:
+        """Know these keys from now on, and cut what they forbid; one `Cut` per key that may have no tunnels."""
+        self._keyring.apply(changes)
+        known = [self._keyring.get(key.key_id) or key for key in changes.keys]
+        return [cut for key in known if (cut := self._cutter.enforce(key, committed_at)) is not None]
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the region up to which keys are known here."""
+        return self._keyring.epoch
+
+    # --- what is going on ----------------------------------------------------------------------
+
+    def would_cut(self, key_ids: Iterable[str]) -> list[Cut]:
+        """What cutting these keys would end now."""
+        return [self._cutter.would_cut(key_id) for key_id in key_ids]
+
+    def tunnels(self, subscription_id: str) -> list[TunnelView]:
+        """The live tunnels of a subscription, oldest first."""
+        return [views.tunnel_view(tunnel, self._keyring) for tunnel in self._of(subscription_id)]
+
+    def streams(self, subscription_id: str) -> list[StreamView]:
+        """The live streams of a subscription, by tunnel, oldest first."""
+        return [view for tunnel in self._of(subscription_id) for view in views.stream_views(tunnel)]
+
+    def cut_tunnel(self, subscription_id: str, tunnel_id: str) -> bool:
+        """End one tunnel; its agent will be back. False: there is no such tunnel."""
+        tunnel = self._registry.get(tunnel_id)
+        if tunnel is None or tunnel not in self._of(subscription_id):
+            return False
+        self._registry.remove(tunnel)
+        tunnel.mux.close(CloseCode.DRAIN, "drain", ResetReason.AGENT_LOST)
+        self._removed(tunnel)
+        return True
+
+    def totals(self) -> views.Totals:
+        """Counts since the start, for metrics."""
+        tunnels = self._registry.all()
+        return views.Totals(
+            tunnels=len(tunnels),
+            streams=sum(tunnel.mux.session.streams for tunnel in tunnels),
+            streams_total=self._finished_streams + sum(tunnel.mux.streams_total for tunnel in tunnels),
+            bytes_in=self._finished_bytes[0] + sum(tunnel.mux.bytes_sent for tunnel in tunnels),
+            bytes_out=self._finished_bytes[1] + sum(tunnel.mux.bytes_received for tunnel in tunnels),
+        )
+
+    def _of(self, subscription_id: str) -> Sequence[Tunnel]:
+        return [
+            tunnel
+            for tunnel in self._registry.all()
+            if (key := self._keyring.get(tunnel.key_id)) is not None
+            and key.subscription_id == subscription_id
+        ]
+
+    # --- what the acceptor and the cutter tell -------------------------------------------------
+
+    def _refused(self, reason: str) -> None:
+        self.refusals[reason] = self.refusals.get(reason, 0) + 1
+
+    def _registered(self, tunnel: Tunnel) -> None:
+        self._cutter.watch(tunnel.key_id)
+        _log.info("agent attached", extra=_about(tunnel))
+
+    def _offered(self, tunnel: Tunnel, offer: Offer) -> None:
+        assert self._tasks is not None
+        self._tasks.create_task(self._answer(tunnel, offer))
+
+    async def _answer(self, tunnel: Tunnel, offer: Offer) -> None:
+        """Open the listeners of an offer, and tell the agent what became of each port."""
+        key = self._keyring.get(tunnel.key_id)
+        ports: dict[int, PortStatus] = {}
+        for port in offer.ports:
+            if key is not None and isinstance(port_verdict(key, port), Denied):
+                verdict = Verdict.PORT_NOT_ALLOWED
+                ports[port] = PortStatus(port, False, verdict.token, "the access key's rules do not allow it")
+            else:
+                ports[port] = await self._ingress.serve(tunnel.key_id, port)
+        if self._registry.get(tunnel.tunnel_id) is not tunnel:  # it went while listeners were opened
+            self._close_unserved(tunnel.key_id, ports)
+            return
+        before, tunnel.ports = tunnel.ports, ports
+        expires_at = int(key.expires_at) if key is not None and key.expires_at else 0
+        entries = tuple(
+            PortVerdict(status.port, Verdict[status.verdict.upper().replace("-", "_")], status.detail)
+            for status in ports.values()
+        )
+        tunnel.mux.session.send_status(Status(offer.revision, entries, expires_at))
+        tunnel.mux.flush()
+        self._close_unserved(tunnel.key_id, before)
+
+    def _removed(self, tunnel: Tunnel) -> None:
+        self._finished_bytes[0] += tunnel.mux.bytes_sent
+        self._finished_bytes[1] += tunnel.mux.bytes_received
+        self._finished_streams += tunnel.mux.streams_total
+        self._close_unserved(tunnel.key_id, tunnel.ports)
+        _log.info("agent gone", extra=_about(tunnel))
+
+    def _close_unserved(self, key_id: str, ports: Iterable[int]) -> None:
+        for port in ports:
+            if not self._registry.offers(key_id, port):
+                self._ingress.pause(port, key_id)
+
+
+def _about(tunnel: Tunnel) -> dict[str, object]:
+    return fields(
+        tunnel=tunnel.tunnel_id,
+        key_id=tunnel.key_id,
+        host=tunnel.host,
+        peer=tunnel.peer,
+        program=tunnel.program,
+        age=f"{time.time() - tunnel.attached_at:.0f}s",
+    )

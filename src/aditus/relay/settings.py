@@ -1,0 +1,17 @@
+"""What a relay is told at its start. `config` fills it, nobody else."""
+
+from dataclasses import dataclass
+
+HANDSHAKE_SECONDS = 5.0
+"""From the upgrade to a verified HELLO and an OFFER."""
+LOWEST_LISTENER_PORT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """The region, the public names that proofs may be made out to, and where apps may knock."""
+
+    region: str
+    audiences: tuple[str, ...]  # host[:port], normalised as `RelayUrl.audience`
+    app_listen: str | None = "127.0.0.1"  # None: no listeners
+    reserved_ports: frozenset[int] = frozenset()  # our own; never a listener's
