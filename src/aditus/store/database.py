@@ -65,6 +65,11 @@ class Database:
                 tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": EXCLUSIVE_LOCK})
             yield tx
 
+    def check(self) -> None:
+        """Ask for a sign of life. Raises `AditusError` `database-unavailable`."""
+        with self.read() as tx:
+            tx.execute(text("SELECT 1"))
+
     def close(self) -> None:
         """Close every connection. On SQLite the writer goes last and takes the write-ahead log along."""
         self._reader.dispose()

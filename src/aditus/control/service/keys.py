@@ -1,9 +1,36 @@
 """Access keys: generate, list, show, change, suspend, resume, revoke."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
-from aditus.domain.model import AccessKey, Caller, KeyState, NewAccessKey, Page, RevokeResult, SuspendResult
+from aditus.control import audit
+from aditus.control.service import inputs
+from aditus.control.service.context import Context, permitted, unfound
+from aditus.control.service.refusals import refusal
+from aditus.control.service.replay import claim
+from aditus.crypto.keys import generate_pair, random_connect_id, random_id
+from aditus.domain import names
+from aditus.domain.errors import AditusError, Code, invalid
+from aditus.domain.keytext import format_access_key
+from aditus.domain.model import (
+    AccessKey,
+    Caller,
+    Cut,
+    KeyState,
+    NewAccessKey,
+    Page,
+    RevokeResult,
+    Subscription,
+    SuspendResult,
+)
+from aditus.domain.policy import Denied, Operation, may_generate
+from aditus.store import keys, subscriptions
+from aditus.store.database import Transaction
+
+MAX_DESCRIPTION = 500  # characters
+MAX_REVOKED_AT_ONCE = 500
+PUBLIC_KEY_BYTES = 32
 
 
 class KeyPatch(TypedDict, total=False):
@@ -15,6 +42,9 @@ class KeyPatch(TypedDict, total=False):
 
 class Keys:
     """The use cases of access keys. `locator` `0` is the caller's own subscription."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     def generate(
         self,
@@ -31,9 +61,54 @@ class Keys:
     ) -> NewAccessKey:
         """Make a key. With `public_key` (32 bytes) the secret stays with the caller and is not in the answer.
 
-        Raises: limit `key-quota`, conflict `key-exists`, forbidden `no-capability`, conflict `idempotent-replay`.
+        Raises: limit `key-quota`, conflict `key-exists` and `idempotent-replay`, forbidden `no-capability`.
         """
-        raise NotImplementedError
+        now = self._context.now()
+        access_key_id = names.access_key_id(access_key_id)
+        capability = names.capability_name(capability)
+        description = inputs.line(description, "description", MAX_DESCRIPTION)
+        expires_at = inputs.expiry(expires_at, now)
+        if public_key is not None and len(public_key) != PUBLIC_KEY_BYTES:
+            raise invalid(
+                "bad-public-key",
+                f"A public key is the {PUBLIC_KEY_BYTES} bytes of a raw Ed25519 public key.",
+                field="public_key",
+            )
+        key_id = random_id()
+        pair = generate_pair()  # not used when the caller has made one
+        with self._context.feed.change(region) as change:
+            tx = change.tx
+            subscription = permitted(tx, caller, Operation.KEYS_GENERATE, locator, region)
+            verdict = may_generate(caller, _narrowed(tx, subscription, region), region, capability)
+            if isinstance(verdict, Denied):
+                raise refusal(verdict)
+            quota = subscriptions.lock_quota(tx, subscription.subscription_id, region)
+            claim(tx, caller, idempotency_key, key_id, now)
+            namesake = keys.find(tx, subscription.subscription_id, region, access_key_id, now)
+            if namesake and namesake.state is not KeyState.REVOKED:
+                raise _exists()
+            if quota.used >= quota.limit:
+                raise _quota_used_up(quota.limit)
+            key = AccessKey(
+                key_id=key_id,
+                access_key_id=access_key_id,
+                subscription_id=subscription.subscription_id,
+                region=region,
+                capability=capability,
+                description=description,
+                state=KeyState.ACTIVE,
+                connect_url="",
+                relay_url="",
+                created_at=now,
+                created_by=caller.name,
+                expires_at=expires_at,
+            )
+            keys.add(tx, key, random_connect_id(), public_key or pair.public, change.raise_epoch())
+            change.tell([key_id])
+            _record(tx, caller, "key.generate", key, subscription, now, {"capability": capability})
+            key = keys.by_id(tx, [key_id], now)[key_id]
+        secret = None if public_key else format_access_key(region, key_id, pair.secret)
+        return NewAccessKey(key, secret)
 
     def list(
         self,
@@ -43,20 +118,52 @@ class Keys:
         *,
         state: KeyState | None = None,
         cursor: str = "",
-        limit: int = 100,
+        limit: int = inputs.DEFAULT_PAGE,
     ) -> Page[AccessKey]:
         """A page of keys, oldest first; `limit` 1 to 500."""
-        raise NotImplementedError
+        limit, after = inputs.page_size(limit), inputs.position(cursor)
+        with self._context.database.read() as tx:
+            subscription = permitted(tx, caller, Operation.KEYS_LIST, locator, region)
+            found = keys.page(
+                tx,
+                subscription.subscription_id,
+                region,
+                self._context.now(),
+                state=state,
+                after=after,
+                limit=limit + 1,
+            )
+        items = found[:limit]
+        more = len(found) > limit
+        return Page(items, inputs.cursor(items[-1].created_at, items[-1].key_id) if more else "")
 
     def show(self, caller: Caller, locator: str, region: str, access_key_id: str) -> AccessKey:
         """The unrevoked key of this name, else the newest revoked one."""
-        raise NotImplementedError
+        with self._context.database.read() as tx:
+            subscription = permitted(tx, caller, Operation.KEYS_LIST, locator, region)
+            return _find(tx, subscription, region, access_key_id, self._context.now())
 
     def patch(
         self, caller: Caller, locator: str, region: str, access_key_id: str, patch: KeyPatch
     ) -> AccessKey:
-        """Change an unrevoked key; a later `expires_at` revives an expired one."""
-        raise NotImplementedError
+        """Change an unrevoked key; a later `expires_at` revives an expired one. Raises conflict `revoked`."""
+        now = self._context.now()
+        values: dict[str, str | float | None] = {}
+        if "description" in patch:
+            values["description"] = inputs.line(patch["description"], "description", MAX_DESCRIPTION)
+        if "expires_at" in patch:
+            values["expires_at"] = inputs.expiry(patch["expires_at"], now)
+        with self._context.feed.change(region) as change:
+            subscription = permitted(change.tx, caller, Operation.KEYS_UPDATE, locator, region)
+            change.lock()
+            key = self._unrevoked(change.tx, subscription, region, access_key_id, now)
+            if values:
+                keys.change(change.tx, key.key_id, change.raise_epoch(), values)
+                change.tell([key.key_id])
+                _record(
+                    change.tx, caller, "key.update", key, subscription, now, {"changed": ", ".join(values)}
+                )
+            return keys.by_id(change.tx, [key.key_id], now)[key.key_id]
 
     def revoke(
         self,
@@ -67,13 +174,153 @@ class Keys:
         *,
         dry_run: bool = False,
     ) -> tuple[RevokeResult, ...]:
-        """Revoke 1 to 500 keys in one transaction, cut what used them; one result per id, in the order given."""
-        raise NotImplementedError
+        """Revoke 1 to 500 keys in one transaction, then cut what used them.
+
+        One result per id, in the order given; what is revoked already is told to the relays once more.
+        With `dry_run` nothing changes, and the cuts are those that would be made.
+        """
+        if not 1 <= len(access_key_ids) <= MAX_REVOKED_AT_ONCE:
+            raise invalid(
+                "bad-count", f"1 to {MAX_REVOKED_AT_ONCE} keys are revoked at once.", field="access_key_ids"
+            )
+        wanted = [names.access_key_id(access_key_id) for access_key_id in access_key_ids]
+        now = self._context.now()
+        if dry_run:
+            with self._context.database.read() as tx:
+                subscription = permitted(tx, caller, Operation.KEYS_REVOKE, locator, region)
+                found = keys.find_many(tx, subscription.subscription_id, region, wanted, now)
+            dying = [key.key_id for key in found.values() if key.state is not KeyState.REVOKED]
+            cuts = {cut.key_id: cut for cut in self._context.relays.would_cut(dying)}
+        else:
+            with self._context.feed.change(region) as change:
+                subscription = permitted(change.tx, caller, Operation.KEYS_REVOKE, locator, region)
+                change.lock()
+                found = keys.find_many(change.tx, subscription.subscription_id, region, wanted, now)
+                alive = [key for key in found.values() if key.state is not KeyState.REVOKED]
+                if alive:
+                    key_ids = [key.key_id for key in alive]
+                    keys.revoke(change.tx, key_ids, change.raise_epoch(), now, caller.name)
+                for key in alive:
+                    _record(change.tx, caller, "key.revoke", key, subscription, now)
+                change.tell([key.key_id for key in found.values()])
+            cuts = change.cuts
+        return _results(wanted, found, cuts)
 
     def suspend(self, caller: Caller, locator: str, region: str, access_key_id: str) -> SuspendResult:
-        """Stop a key until it is resumed; its tunnels are cut."""
-        raise NotImplementedError
+        """Stop a key until it is resumed, and cut its tunnels; again is no harm. Raises conflict `revoked`."""
+        return SuspendResult(
+            *self._set_state(
+                caller, Operation.KEYS_SUSPEND, locator, region, access_key_id, KeyState.SUSPENDED
+            )
+        )
 
     def resume(self, caller: Caller, locator: str, region: str, access_key_id: str) -> AccessKey:
-        """Let a suspended key work again."""
-        raise NotImplementedError
+        """Let a suspended key work again. Again is no harm. Raises conflict `revoked`."""
+        key, _ = self._set_state(
+            caller, Operation.KEYS_RESUME, locator, region, access_key_id, KeyState.ACTIVE
+        )
+        return key
+
+    def _set_state(
+        self,
+        caller: Caller,
+        operation: Operation,
+        locator: str,
+        region: str,
+        access_key_id: str,
+        state: KeyState,
+    ) -> tuple[AccessKey, Cut | None]:
+        now = self._context.now()
+        with self._context.feed.change(region) as change:
+            subscription = permitted(change.tx, caller, operation, locator, region)
+            change.lock()
+            key = self._unrevoked(change.tx, subscription, region, access_key_id, now)
+            if key.state is not state:
+                keys.change(change.tx, key.key_id, change.raise_epoch(), {"state": state.value})
+                action = "key.suspend" if state is KeyState.SUSPENDED else "key.resume"
+                _record(change.tx, caller, action, key, subscription, now)
+            change.tell([key.key_id])
+            key = keys.by_id(change.tx, [key.key_id], now)[key.key_id]
+        return key, change.cuts.get(key.key_id)
+
+    def _unrevoked(
+        self, tx: Transaction, subscription: Subscription, region: str, access_key_id: str, now: float
+    ) -> AccessKey:
+        key = _find(tx, subscription, region, access_key_id, now)
+        if key.state is KeyState.REVOKED:
+            raise refusal(Denied("revoked"))
+        return key
+
+
+def _narrowed(tx: Transaction, subscription: Subscription, region: str) -> Subscription:
+    """The subscription with no more capabilities than it has in this region."""
+    capabilities = subscriptions.capabilities_in(tx, subscription.subscription_id, region)
+    return dataclasses.replace(subscription, capabilities=capabilities)
+
+
+def _exists() -> AditusError:
+    return AditusError(
+        Code.CONFLICT,
+        "key-exists",
+        "There is an unrevoked access key of this ID in this region.",
+        remedy="Choose another ID, or revoke that key first.",
+        field="access_key_id",
+    )
+
+
+def _quota_used_up(limit: int) -> AditusError:
+    return AditusError(
+        Code.LIMIT,
+        "key-quota",
+        f"All {limit} access keys of this subscription in this region are in use; suspended and expired ones "
+        "count too.",
+        remedy="Revoke keys that nobody needs any more, then generate again.",
+    )
+
+
+def _find(
+    tx: Transaction, subscription: Subscription, region: str, access_key_id: str, now: float
+) -> AccessKey:
+    key = keys.find(tx, subscription.subscription_id, region, names.access_key_id(access_key_id), now)
+    if key is None:
+        raise unfound("access key", "`aditus keys list` shows those that there are in this region.")
+    return key
+
+
+def _results(
+    wanted: Sequence[str], found: Mapping[str, AccessKey], cuts: Mapping[str, Cut]
+) -> tuple[RevokeResult, ...]:
+    results = []
+    seen: set[str] = set()
+    for access_key_id in wanted:
+        key = found.get(access_key_id)
+        if key is None:
+            results.append(RevokeResult(access_key_id, "", "not-found"))
+            continue
+        again = key.state is KeyState.REVOKED or access_key_id in seen
+        seen.add(access_key_id)
+        result = "already-revoked" if again else "revoked"
+        results.append(RevokeResult(access_key_id, key.key_id, result, cuts.get(key.key_id), key.apps))
+    return tuple(results)
+
+
+def _record(
+    tx: Transaction,
+    caller: Caller,
+    action: str,
+    key: AccessKey,
+    subscription: Subscription,
+    now: float,
+    details: Mapping[str, str | int | None] | None = None,
+) -> None:
+    audit.record(
+        tx,
+        caller,
+        action,
+        key.key_id,
+        key.access_key_id,
+        now,
+        subscription=subscription,
+        region=key.region,
+        details=details,
+    )

@@ -1,25 +1,47 @@
 """All use cases over one database, as `wiring` builds them and the API takes them."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from aditus.control.auth import Authenticator
+from aditus.control.service.apps import Apps
+from aditus.control.service.context import Context
+from aditus.control.service.events import Events
+from aditus.control.service.feed import KeyFeed
+from aditus.control.service.keys import Keys
+from aditus.control.service.subscriptions import Subscriptions
+from aditus.control.service.tokens import Tokens
+from aditus.control.service.tunnels import Tunnels
 from aditus.domain.ports import LiveRelays
 from aditus.store.database import Database
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """auth, keys, apps, tunnels, tokens, subscriptions, events."""
+    """What the control plane can do. Every method may be called from any thread, and blocks."""
 
-    auth: Any
-    keys: Any
-    apps: Any
-    tunnels: Any
-    tokens: Any
-    subscriptions: Any
-    events: Any
+    auth: Authenticator
+    keys: Keys
+    apps: Apps
+    tunnels: Tunnels
+    tokens: Tokens
+    subscriptions: Subscriptions
+    events: Events
+    alive: Callable[[], None]
+    """Asks the database for a sign of life. Raises `AditusError` `database-unavailable`."""
 
 
-def build(database: Database, relays: LiveRelays) -> Services:
-    """The services over an open database and the relays that run now."""
-    raise NotImplementedError
+def build(database: Database, relays: LiveRelays, now: Callable[[], float] = time.time) -> Services:
+    """The services over an open database and the relays that run now; `now` gives Unix seconds."""
+    context = Context(database, relays, KeyFeed(database, relays), now)
+    return Services(
+        auth=Authenticator(database, now),
+        keys=Keys(context),
+        apps=Apps(context),
+        tunnels=Tunnels(context),
+        tokens=Tokens(context),
+        subscriptions=Subscriptions(context),
+        events=Events(context),
+        alive=database.check,
+    )
