@@ -24,7 +24,7 @@ class KeyChange:
         self._told: list[str] = []
 
     def lock(self) -> None:
-        """Let nobody else change keys of this region until the commit: what is read from now on stays true."""
+        """Let nobody else change keys of this region until the commit: what is read now stays true."""
         if self._epoch is None:
             self._epoch = regions.lock_epoch(self.tx, self._region)
 

@@ -207,7 +207,7 @@ class Keys:
         return _results(wanted, found, cuts)
 
     def suspend(self, caller: Caller, locator: str, region: str, access_key_id: str) -> SuspendResult:
-        """Stop a key until it is resumed, and cut its tunnels; again is no harm. Raises conflict `revoked`."""
+        """Stop a key until it is resumed, and cut its tunnels. Raises conflict `revoked`."""
         return SuspendResult(
             *self._set_state(
                 caller, Operation.KEYS_SUSPEND, locator, region, access_key_id, KeyState.SUSPENDED
