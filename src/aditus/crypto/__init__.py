@@ -1,1 +1,4 @@
-"""Ed25519 keys, signed proofs and the development CA: the home of cryptography and PyJWT."""
+"""Ed25519 keys and proofs, hashes of passwords and tokens, the development CA; decides nothing about rights.
+
+Home of cryptography, PyJWT and argon2-cffi.
+"""

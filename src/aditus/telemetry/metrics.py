@@ -47,9 +47,9 @@ class ServerMetrics:
         )
         self._registry = registry
 
-    def refused(self, reason: str) -> None:
-        """Count one refusal under its stable token."""
-        self._refusals.labels(reason).inc()
+    def refused(self, reason: str, count: int = 1) -> None:
+        """Count refusals under their stable token."""
+        self._refusals.labels(reason).inc(count)
 
     def render(self) -> bytes:
         """The answer to a scrape, of type `content_type`."""

@@ -12,20 +12,19 @@ _TOKEN = r"[0-9A-Za-z._~+/=-]"
 _SECRET = re.compile(SECRET_PATTERN, re.ASCII)
 _OTHERS = (
     # An Authorization or Proxy-Authorization header of any scheme: as sent, as a dict, as JSON.
-    re.compile(rf"(?i)(authorization[\\'\"]*\s*[:=,]\s*b?[\\'\"]*(?:[a-z]+\s+)?)({_TOKEN}+)"),
+    re.compile(rf"(?i)(authorization[\\'\"]*\s*[:=,]\s*(?:b(?=['\"]))?[\\'\"]*)(?:[a-z]+\s+)?{_TOKEN}+"),
     # A bearer proof or token without its header's name; prose ("bearer proof") has shorter words.
-    re.compile(rf"(?i)(\bbearer\s+)({_TOKEN}{{16,}})"),
+    re.compile(rf"(?i)(\bbearer\s+){_TOKEN}{{16,}}"),
     # The password in a URL, such as that of a proxy or a database.
-    re.compile(r"(?i)(\b[a-z][a-z0-9+.-]{1,31}://[^\s/:@]*:)([^\s/@\"]+)(?=@)"),
+    re.compile(r"(?i)(\b[a-z][a-z0-9+.-]{1,31}://[^\s/:@]*:)[^\s/@\"]+(?=@)"),
 )
 
 
 def redact(text: str) -> str:
     """`text` with every Aditus secret, authorization value and password in a URL replaced by its mask."""
-    text = _SECRET.sub(lambda found: mask(found[0]), text)
     for pattern in _OTHERS:
         text = pattern.sub(rf"\1{MASKED}", text)
-    return text
+    return _SECRET.sub(lambda found: mask(found[0]), text)
 
 
 class RedactingFormatter(logging.Formatter):
