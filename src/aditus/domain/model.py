@@ -137,7 +137,6 @@ class RelayKey:
     connect_id: str  # empty once revoked
     expires_at: float | None = None
     allowed_ports: frozenset[int] | None = None  # None: any
-    epoch: int = 0  # of its last change, so that late news is known to be old
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ pass, is refused here.
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -170,9 +171,9 @@ class WebSocket(picows.WSListener):
 
 
 async def serve(
-    host: str, port: int, tls: ssl.SSLContext | None, accept: Callable[[Upgrade], MessageHandler | Refusal]
+    sock: socket.socket, tls: ssl.SSLContext | None, accept: Callable[[Upgrade], MessageHandler | Refusal]
 ) -> asyncio.Server:
-    """Listen for WebSockets. `accept` decides each upgrade from memory: it must neither block nor raise."""
+    """Listen for WebSockets on a bound socket. `accept` decides each upgrade from memory: it must neither block nor raise."""
 
     def listener(request: picows.WSUpgradeRequest) -> picows.WSUpgradeResponseWithListener:
         try:
@@ -195,8 +196,7 @@ async def serve(
     }
     return await picows.ws_create_server(
         listener,
-        host,
-        port,
+        sock=sock,
         ssl=tls,
         backlog=BACKLOG,
         websocket_handshake_timeout=HANDSHAKE_SECONDS,

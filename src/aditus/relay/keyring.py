@@ -13,11 +13,9 @@ class Keyring:
         self._by_connect_id: dict[str, str] = {}
 
     def apply(self, changes: KeyChanges) -> None:
-        """Take over changed keys. Older news than what is known changes nothing."""
+        """Take over changed keys. The feed tells changes in the order of their commits."""
         for key in changes.keys:
             known = self._keys.get(key.key_id)
-            if known is not None and known.epoch > key.epoch:
-                continue
             if known is not None:
                 self._by_connect_id.pop(known.connect_id, None)
             self._keys[key.key_id] = key

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 import time
 from collections.abc import Iterable, Sequence
@@ -54,12 +55,12 @@ class Relay:
 
     # --- life ----------------------------------------------------------------------------------
 
-    async def start(self, host: str, port: int, tls: ssl.SSLContext | None, tasks: asyncio.TaskGroup) -> int:
-        """Listen for agents; returns the port. Answers to offers run in `tasks`. Raises `OSError`."""
+    async def start(
+        self, sock: socket.socket, tls: ssl.SSLContext | None, tasks: asyncio.TaskGroup
+    ) -> None:
+        """Listen for agents on a bound socket. Answers to offers run in `tasks`."""
         self._tasks = tasks
-        self._server = await ws.serve(host, port, tls, self._acceptor.decide)
-        bound: int = self._server.sockets[0].getsockname()[1]
-        return bound
+        self._server = await ws.serve(sock, tls, self._acceptor.decide)
 
     def drain(self, grace: float) -> None:
         """Take no more agents, and ask those that are here to leave within `grace` seconds."""

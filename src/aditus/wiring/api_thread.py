@@ -1,0 +1,82 @@
+"""The control plane's thread: uvicorn on an event loop of its own, away from the relay's."""
+
+import socket
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+STOP_SECONDS = 3
+"""What running requests are given when the server stops."""
+KEEP_ALIVE_SECONDS = 30
+MAX_CONNECTIONS = 512
+
+
+class ApiThread:
+    """Serves an ASGI app on a bound socket until `stop`."""
+
+    def __init__(
+        self,
+        app: App,
+        sock: socket.socket,
+        tls: tuple[Path, Path] | None,
+        trusted: Sequence[IPv4Network | IPv6Network],
+    ) -> None:
+        config = uvicorn.Config(
+            OnlyFrom(app, trusted) if trusted else app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            proxy_headers=bool(trusted),
+            forwarded_allow_ips=[str(network) for network in trusted],
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=STOP_SECONDS,
+            limit_concurrency=MAX_CONNECTIONS,
+            ssl_certfile=tls[0] if tls else None,
+            ssl_keyfile=str(tls[1]) if tls else None,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [sock]}, name="control-plane"
+        )
+
+    def start(self) -> None:
+        """Begin to serve; the socket answers from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish running requests and end the thread. Blocks for `STOP_SECONDS` and a little at most."""
+        self._server.should_exit = True
+        self._thread.join()
+
+
+class OnlyFrom:
+    """Behind a proxy the API speaks plain HTTP, so it answers that proxy alone."""
+
+    def __init__(self, app: App, trusted: Sequence[IPv4Network | IPv6Network]) -> None:
+        self._app = app
+        self._trusted = trusted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not self._is_trusted(scope):
+            headers = [(b"content-type", b"text/plain; charset=utf-8")]
+            await send({"type": "http.response.start", "status": 403, "headers": headers})
+            await send({"type": "http.response.body", "body": b"Only the trusted proxy is answered here.\n"})
+            return
+        await self._app(scope, receive, send)
+
+    def _is_trusted(self, scope: Scope) -> bool:
+        client = scope.get("client")
+        if not client:
+            return False
+        address = ip_address(client[0])
+        return address.is_loopback or any(address in network for network in self._trusted)

@@ -1,0 +1,131 @@
+"""The program `aditus connect`: an agent with its log, its health page and its status line."""
+
+import asyncio
+import logging
+import signal
+from http import HTTPStatus
+
+from aditus.agent.settings import AgentSettings
+from aditus.agent.status import StatusView
+from aditus.agent.supervisor import Agent
+from aditus.config.address import Address
+from aditus.config.connect import ConnectConfig
+from aditus.crypto.proof import KeySigner
+from aditus.domain.errors import AditusError, invalid
+from aditus.domain.keytext import parse_access_key
+from aditus.net import health, tls
+from aditus.net.health import Page
+from aditus.net.mux import Resources
+from aditus.telemetry import log
+from aditus.wiring import process
+
+_log = logging.getLogger(__name__)
+
+STATUS_SECONDS = 1.0
+"""How often the status line is drawn anew."""
+
+
+def run(config: ConnectConfig, status: StatusView | None = None) -> int:
+    """Run an agent until it is stopped; 0 after SIGTERM, 130 after SIGINT.
+
+    Raises `AditusError` with the reason when its last link has stopped for good. `status` shows the links
+    on a terminal; the log then goes to the file alone.
+    """
+    level = logging.DEBUG if config.debug else logging.INFO
+    log.setup(config.log_format, file=config.log_file, level=level, quiet=status is not None)
+    for notice in config.notices:
+        _log.warning("%s", notice)
+    try:
+        return process.run(_main(config, status))
+    finally:
+        if status is not None:
+            status.close()
+
+
+def agent(config: ConnectConfig) -> Agent:
+    """The agent of this configuration, joined to the real TLS and the real key."""
+    settings = AgentSettings(
+        urls=config.connect_urls,
+        specs=config.specs,
+        infinite_retries=config.infinite_retries,
+        proxy=config.proxy.reveal() if config.proxy is not None else None,
+        log_payload=config.payload,
+    )
+    signer = KeySigner(parse_access_key(config.secret.reveal()))
+    return Agent(settings, signer, tls.client_context(config.ca_file), Resources())
+
+
+async def _main(config: ConnectConfig, status: StatusView | None) -> int:
+    running = agent(config)
+    stopped: list[signal.Signals] = []
+    server = await _serve_health(config, running)
+    work = asyncio.create_task(running.run())
+
+    def stop(number: signal.Signals) -> None:
+        stopped.append(number)
+        work.cancel()
+
+    drawing = asyncio.create_task(_draw(running, status)) if status is not None else None
+    try:
+        with process.on_signals(stop):
+            raise await work
+    except asyncio.CancelledError:
+        if not stopped:
+            raise
+        _log.info("stopped by %s", stopped[0].name)
+        return 130 if stopped[0] == signal.SIGINT else 0
+    finally:
+        if drawing is not None:
+            drawing.cancel()
+            await asyncio.gather(drawing, return_exceptions=True)
+        if server is not None:
+            server.close()
+            await server.wait_closed()
+
+
+async def _draw(running: Agent, status: StatusView) -> None:
+    while True:
+        status.update(running.rows())
+        await asyncio.sleep(STATUS_SECONDS)
+
+
+async def _serve_health(config: ConnectConfig, running: Agent) -> asyncio.Server | None:
+    if config.health_listen is None:
+        return None
+
+    def alive() -> Page:
+        return Page(HTTPStatus.OK, b"ok\n")
+
+    def ready() -> Page:
+        reasons = running.not_ready()
+        if not reasons:
+            return Page(HTTPStatus.OK, b"ready\n")
+        return Page(HTTPStatus.SERVICE_UNAVAILABLE, "".join(f"{reason}\n" for reason in reasons).encode())
+
+    return await listen_or_warn(
+        "--health-listen", config.health_listen, config.health_named, {"/healthz": alive, "/readyz": ready}
+    )
+
+
+async def listen_or_warn(
+    option: str, address: Address, named: bool, pages: health.Pages
+) -> asyncio.Server | None:
+    """Serve these pages. A taken port is an error when the address was asked for, else a warning."""
+    try:
+        return await health.serve(address.host, address.port, pages)
+    except OSError as error:
+        why = f"{address} cannot be listened on: {(error.strerror or 'it is taken').lower()}"
+        if named:
+            raise bad_listen(option, address, error) from error
+        _log.warning("%s; going on without it, see %s", why, option)
+        return None
+
+
+def bad_listen(option: str, address: Address, error: OSError) -> AditusError:
+    """The error for an address that cannot be listened on."""
+    return invalid(
+        "cannot-listen",
+        f"{option} {address} cannot be listened on: {(error.strerror or 'it failed').lower()}.",
+        remedy="Stop what uses it, or choose another address.",
+        field=option.removeprefix("--").replace("-", "_"),
+    )

@@ -1,0 +1,201 @@
+"""The program `aditus serve`: control plane, one relay and their database in one process.
+
+The relay runs on the main thread's loop and does nothing else there; the control plane runs in a thread of
+its own, with a pool for its SQL, so that neither Argon2 nor a page ever delays a byte.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from aditus.config.address import Address
+from aditus.config.serve import ServeConfig
+from aditus.control.api.app import create_app
+from aditus.control.service import bootstrap, services
+from aditus.crypto import devca
+from aditus.crypto.proof import Ed25519Verifier
+from aditus.domain.connect_url import RelayUrl
+from aditus.net import health, tcp, tls
+from aditus.net.health import Page
+from aditus.net.mux import Resources
+from aditus.relay.relay import Relay
+from aditus.relay.settings import RelaySettings
+from aditus.store.database import Database, open_database
+from aditus.store.key_source import StoredKeySource
+from aditus.telemetry import log
+from aditus.telemetry.metrics import ServerMetrics
+from aditus.wiring import banner, data_folder, process
+from aditus.wiring.api_thread import ApiThread
+from aditus.wiring.bridge import LocalRelay
+from aditus.wiring.connect import bad_listen, listen_or_warn
+
+_log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 10.0
+"""What SIGTERM gives to running streams. A second signal ends them at once."""
+METRICS_SECONDS = 5.0
+DEFAULT_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server: where it listens, and what it made at its first start."""
+
+    api_url: str
+    relay_url: str
+    relay_address: Address
+    relay: Relay
+    ca_file: str  # empty when a certificate of one's own is served
+    made: bootstrap.Bootstrap
+
+
+def run(config: ServeConfig) -> int:
+    """Serve until SIGTERM (0) or SIGINT (130). Raises `AditusError` when it cannot start."""
+    level = logging.DEBUG if config.debug else logging.INFO
+    log.setup(config.log_format, file=config.log_file, level=level)
+    for notice in config.notices:
+        _log.warning("%s", notice)
+    return process.run(_main(config))
+
+
+async def _main(config: ServeConfig) -> int:
+    stop: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    with process.on_signals(stop.put_nowait):
+        async with serving(config) as server:
+            banner.show(config, server, sys.stderr)
+            _log.info("serving")
+            number = await stop.get()
+            _log.info("stopping", extra=log.fields(signal=number.name, streams=server.relay.live_streams()))
+            if number == signal.SIGTERM:
+                await _drain(server.relay, stop)
+            return 130 if number == signal.SIGINT else 0
+
+
+async def _drain(relay: Relay, stop: "asyncio.Queue[signal.Signals]") -> None:
+    relay.drain(DRAIN_SECONDS)
+    until = time.monotonic() + DRAIN_SECONDS
+    while relay.live_streams() and time.monotonic() < until and stop.empty():
+        await asyncio.sleep(0.1)
+
+
+@contextlib.asynccontextmanager
+async def serving(config: ServeConfig) -> AsyncIterator[Server]:
+    """A whole server on the running loop, from its folder to its last socket. Raises `AditusError`."""
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(data_folder.held(config.data))
+        api_socket = stack.enter_context(_listening("--api-listen", config.api_listen))
+        relay_socket = stack.enter_context(_listening("--relay-listen", config.relay_listen))
+        relay_port = relay_socket.getsockname()[1]
+        names = config.public_urls or tuple(RelayUrl(name, relay_port) for name in DEFAULT_NAMES)
+        if config.tls_cert is not None and config.tls_key is not None:
+            certificate, key, ca_file = config.tls_cert, config.tls_key, ""
+        else:
+            files = devca.ensure(folder, [url.host for url in names], time.time())
+            certificate, key, ca_file = files.certificate, files.key, str(files.ca)
+        relay_tls = tls.server_context(certificate, key)
+        database = await asyncio.to_thread(open_database, _database_url(config))
+        stack.callback(database.close)
+        made = await asyncio.to_thread(_bootstrap, config, database, names[0])
+        resources = Resources()
+        api_address = Address(config.api_listen.host, api_socket.getsockname()[1])
+        settings = RelaySettings(
+            region=config.region,
+            audiences=tuple(url.audience for url in names),
+            app_listen=config.app_listen,
+            reserved_ports=frozenset(
+                {api_address.port, relay_port, config.metrics_listen.port if config.metrics_listen else 0}
+            ),
+        )
+        relay = Relay(settings, Ed25519Verifier(), resources)
+        metrics = ServerMetrics()
+        loop = asyncio.get_running_loop()
+        local = LocalRelay(relay, loop, metrics)
+        use_cases = services.build(database, local)
+        source = StoredKeySource(database, time.time)
+        async with asyncio.TaskGroup() as tasks:
+            relay.apply(await asyncio.to_thread(source.changes, config.region, 0), time.monotonic())
+            await relay.start(relay_socket, relay_tls, tasks)
+            behind_proxy = bool(config.trusted_proxies)
+            api_tls = None if config.api_listen.is_loopback or behind_proxy else (certificate, key)
+            trusted = config.trusted_proxies if not config.api_listen.is_loopback else ()
+            api = ApiThread(create_app(use_cases), api_socket, api_tls, trusted)
+            measuring = tasks.create_task(_measure(relay, metrics))
+            scrape = await _serve_metrics(config, metrics)
+            api.start()
+            try:
+                yield Server(
+                    api_url=f"{'https' if api_tls else 'http'}://{api_address}",
+                    relay_url=str(names[0]),
+                    relay_address=Address(config.relay_listen.host, relay_port),
+                    relay=relay,
+                    ca_file=ca_file,
+                    made=made,
+                )
+            finally:
+                measuring.cancel()
+                if scrape is not None:
+                    scrape.close()
+                relay.close()
+                await asyncio.to_thread(api.stop)
+
+
+def _bootstrap(config: ServeConfig, database: Database, relay_url: RelayUrl) -> bootstrap.Bootstrap:
+    def hand_over(first: bootstrap.FirstStart) -> None:
+        data_folder.write_owner_token(config.data, first.token)
+        print(f"password: {first.password.reveal()}", flush=True)  # noqa: T201  the one time it is shown
+
+    return bootstrap.ensure(database, config.region, str(relay_url), time.time(), hand_over)
+
+
+def _database_url(config: ServeConfig) -> str:
+    if config.database_url is not None:
+        return config.database_url.reveal()
+    return f"sqlite:///{config.data / 'aditus.db'}"
+
+
+@contextlib.contextmanager
+def _listening(option: str, address: Address) -> Iterator[socket.socket]:
+    """A bound socket, taken before anything is made, so that a taken port changes nothing."""
+    try:
+        sock = tcp.listening_socket(address.host, address.port)
+    except OSError as error:
+        raise bad_listen(option, address, error) from error
+    with sock:
+        yield sock
+
+
+async def _serve_metrics(config: ServeConfig, metrics: ServerMetrics) -> asyncio.Server | None:
+    if config.metrics_listen is None:
+        return None
+
+    def page() -> Page:
+        return Page(HTTPStatus.OK, metrics.render(), metrics.content_type)
+
+    pages = {"/metrics": page}
+    return await listen_or_warn("--metrics-listen", config.metrics_listen, config.metrics_named, pages)
+
+
+async def _measure(relay: Relay, metrics: ServerMetrics) -> None:
+    """Carry the relay's counts over to the metrics, and see how late the loop wakes up."""
+    counted = relay.totals()
+    refused: dict[str, int] = {}
+    while True:
+        due = time.monotonic() + METRICS_SECONDS
+        await asyncio.sleep(METRICS_SECONDS)
+        metrics.loop_lag_seconds.set(max(0.0, time.monotonic() - due))
+        now = relay.totals()
+        metrics.tunnels.set(now.tunnels)
+        metrics.streams.set(now.streams)
+        metrics.streams_total.inc(now.streams_total - counted.streams_total)
+        metrics.bytes_in.inc(now.bytes_in - counted.bytes_in)
+        metrics.bytes_out.inc(now.bytes_out - counted.bytes_out)
+        for reason, count in relay.refusals.items():
+            metrics.refused(reason, count - refused.get(reason, 0))
+        counted, refused = now, dict(relay.refusals)
