@@ -5,18 +5,20 @@ The receiver's side alone lives here (the sender's is one number in `wire.stream
 sizes of all windows of a budget add up to what it has spent.
 """
 
-from aditus.wire.errors import Violation
+from aditus.wire.errors import Misuse, Violation
 
 FIRST_WINDOW = 65_536
 """Bytes a stream starts with and never falls below: a thousand streams are 64 MiB."""
 MAX_WINDOW = 16_777_216
 """Bytes one stream's window may grow to: 1 Gbit/s over a round trip of 134 ms."""
 SESSION_BUDGET = 134_217_728
-"""Bytes granted in one session: all 1,024 streams have their first window, and as much again to grow."""
+"""Bytes granted in one session: 1,024 streams have their first window, and nearly as much again to grow."""
 PROCESS_BUDGET = 536_870_912
 """Bytes granted in one process: 8,192 streams at their first window."""
 SHORTEST_TURN = 0.002
 """Seconds below which a round trip is not believed: scheduling alone takes as long on a busy machine."""
+LAST_PART = 8
+"""The last eighth of a budget is for first windows: wide windows of slow readers never keep streams out."""
 
 
 class Budget:
@@ -27,11 +29,15 @@ class Budget:
         self.spent = 0
         self._parent = parent
 
-    def reserve(self, size: int) -> bool:
-        """Spend `size` bytes here and in the parent, or nothing and answer False."""
-        if self.spent + size > self.limit:
+    def reserve(self, size: int, *, growth: bool = False) -> bool:
+        """Spend `size` bytes here and in the parent, or nothing and answer False.
+
+        Growth leaves the last part alone.
+        """
+        least = self.limit // LAST_PART if growth else 0
+        if self.limit - self.spent - size < least:
             return False
-        if self._parent is not None and not self._parent.reserve(size):
+        if self._parent is not None and not self._parent.reserve(size, growth=growth):
             return False
         self.spent += size
         return True
@@ -44,8 +50,8 @@ class Budget:
 
     @property
     def short(self) -> bool:
-        """Whether less than an eighth is left, here or in the parent: windows stop being wide."""
-        own = self.limit - self.spent < self.limit // 8
+        """Whether first windows have begun to take the last part, here or in the parent: wide ones shrink."""
+        own = self.limit - self.spent < self.limit // LAST_PART
         return own or (self._parent is not None and self._parent.short)
 
 
@@ -57,6 +63,7 @@ class ReceiveWindow:
 
     __slots__ = (
         "_budget",
+        "_ended",
         "_first",
         "_limit",
         "_turned_at",
@@ -71,6 +78,7 @@ class ReceiveWindow:
         self._first = first
         self._limit = limit
         self._turned_at = now
+        self._ended = False
         self.size = first
         self.outstanding = first  # the peer may still send these
         self.unconsumed = 0  # received, and not yet taken by the next hop
@@ -89,19 +97,23 @@ class ReceiveWindow:
         Credit goes back in halves of a window. When half a window took less than a round trip, the
         window was the bottleneck, and doubles as far as the budgets allow.
         """
+        if size > self.unconsumed:
+            raise Misuse(f"{size} bytes were consumed where {self.unconsumed} were received")
         self.unconsumed -= size
+        if self._ended:
+            self._shrink(size)
+            return 0
         self.returnable += size
         if self.returnable < self.size // 2:
             return 0
         increment = self.returnable
         if self._budget.short:
             surplus = min(increment, self.size - self._first)
-            self._budget.release(surplus)
-            self.size -= surplus
+            self._shrink(surplus)
             increment -= surplus
         elif now - self._turned_at < max(rtt, SHORTEST_TURN):
             growth = min(self.size, self._limit - self.size)
-            if growth and self._budget.reserve(growth):
+            if growth and self._budget.reserve(growth, growth=True):
                 self.size += growth
                 increment += growth
         self._turned_at = now
@@ -109,7 +121,16 @@ class ReceiveWindow:
         self.outstanding += increment
         return increment
 
+    def end(self) -> None:
+        """The peer sends no more: only what is not consumed yet is still paid for."""
+        self._ended = True
+        self._shrink(self.outstanding + self.returnable)
+        self.outstanding = self.returnable = 0
+
     def close(self) -> None:
         """Give the whole window back to the budgets; the window is not used afterwards."""
-        self._budget.release(self.size)
-        self.size = 0
+        self._shrink(self.size)
+
+    def _shrink(self, size: int) -> None:
+        self.size -= size
+        self._budget.release(size)

@@ -46,6 +46,10 @@ class Violation(Exception):
     """The peer broke the protocol: this session ends with 1002, and nothing else does."""
 
 
+class Misuse(Exception):
+    """This side's driver asked for what the protocol does not allow: a defect of ours, not of the peer."""
+
+
 class CannotOpen(Exception):
     """A stream was not opened, for a reason of this session's own. The caller may tell the app."""
 

@@ -1,17 +1,16 @@
 """The bytes of each frame: layouts, limits, and the functions that write and read them.
 
 docs/wire-protocol.md, sections 3 and 7, is this module in prose. Functions named `encode_*` return one
-whole frame; those named `decode_*` take the payload after the header and raise `Violation`.
+whole frame; those named `decode_*` take the payload after the header and raise `Violation`. Texts for
+people are clipped to their limit on the way out, and control characters in them become spaces.
 """
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct, pack
-from struct import error as StructError
-from typing import Any
 
 from aditus.wire.errors import ResetReason, Violation
+from aditus.wire.fields import MAX_NAME, TLV_HEADER_SIZE, clip, read_fixed, read_text, read_tlvs, tlvs
 
 SUBPROTOCOL = "aditus.v1"
 
@@ -31,8 +30,6 @@ MAX_STREAM_ID = 0xFFFF_FFFF
 MIN_FIRST_WINDOW = 16_384
 MAX_FIRST_WINDOW = 1_048_576
 MAX_CREDIT = 0x7FFF_FFFF
-MAX_TEXT = 255
-"""Bytes of UTF-8 in any text for people."""
 MAX_SLOT = 3
 CHALLENGE_SIZE = 32
 INSTANCE_SIZE = 16
@@ -57,6 +54,17 @@ class FrameType(IntEnum):
     GOAWAY = 0x0C
 
 
+DATA = int(FrameType.DATA)  # compared for each frame, where a lookup in the enum would show
+STREAM_FRAMES = frozenset(
+    {
+        FrameType.OPEN,
+        FrameType.ACCEPT,
+        FrameType.DATA,
+        FrameType.FIN,
+        FrameType.RESET,
+        FrameType.WINDOW,
+    }
+)
 _WITHOUT_ARG = frozenset(
     {FrameType.ACCEPT, FrameType.DATA, FrameType.FIN, FrameType.WINDOW, FrameType.PING, FrameType.PONG}
 )
@@ -90,6 +98,9 @@ class Verdict(IntEnum):
         return self <= Verdict.NO_LISTENER
 
 
+_VERDICTS = {int(verdict): verdict for verdict in Verdict}
+_REASONS = {int(reason): reason for reason in ResetReason}
+
 # TLV types count anew in each kind of frame.
 TLV_HELLO_PROGRAM = 1
 TLV_HELLO_HOST = 2
@@ -100,7 +111,7 @@ TLV_OPEN_SOURCE = 1
 
 @dataclass(frozen=True, slots=True)
 class AcceptorHello:
-    """The relay's HELLO: `challenge` (32) · first window (4) · max streams (2) · length (1), connect id · TLVs."""
+    """The relay's HELLO: challenge (32) · first window (4) · max streams (2) · length (1) and connect id."""
 
     challenge: bytes
     connect_id: str
@@ -110,7 +121,10 @@ class AcceptorHello:
 
 @dataclass(frozen=True, slots=True)
 class DialerHello:
-    """The dialer's HELLO: role (1) · slot (1) · first window (4) · max streams (2) · instance (16) · signature (64) · TLVs."""
+    """The dialer's HELLO.
+
+    Role (1) · slot (1) · first window (4) · max streams (2) · instance (16) · signature (64) · TLVs.
+    """
 
     role: Role
     slot: int
@@ -141,7 +155,10 @@ class PortVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the relay makes of an offer: revision (4) · key expiry (8, Unix seconds, 0 = never) · entries · TLVs."""
+    """What the relay makes of an offer.
+
+    Revision (4) · key expiry (8, Unix seconds, 0 = never) · entries · TLVs.
+    """
 
     revision: int
     ports: tuple[PortVerdict, ...]
@@ -154,7 +171,6 @@ _DIALER_HELLO = Struct("!BBIH16s64s")
 _OFFER = Struct("!I")
 _STATUS = Struct("!IQ")
 _ENTRY = Struct("!HBB")
-_TLV = Struct("!HH")
 _INCREMENT = Struct("!I")
 
 
@@ -165,21 +181,12 @@ def attach_message(
     parts = [b"aditus.v1 attach\x00", pack("!B", role), challenge]
     for text in (connect_id, key_id, host):
         encoded = text.encode()
-        parts += (pack("!B", len(encoded)), encoded)
+        parts += (pack("!H", len(encoded)), encoded)
     return b"".join((*parts, instance))
-
-
-def clip(text: str, limit: int = MAX_TEXT) -> bytes:
-    """`text` as UTF-8 of at most `limit` bytes, cut between characters."""
-    return text.encode(errors="replace")[:limit].decode(errors="ignore").encode()
 
 
 def _frame(kind: FrameType, payload: bytes = b"", *, arg: int = 0, stream: int = 0) -> bytes:
     return HEADER.pack(kind, 0, arg, stream) + payload
-
-
-def _tlvs(items: Iterable[tuple[int, bytes]]) -> bytes:
-    return b"".join(_TLV.pack(kind, len(value)) + value for kind, value in items)
 
 
 def encode_acceptor_hello(hello: AcceptorHello) -> bytes:
@@ -192,8 +199,8 @@ def encode_dialer_hello(hello: DialerHello) -> bytes:
     fixed = _DIALER_HELLO.pack(
         hello.role, hello.slot, hello.first_window, hello.max_streams, hello.instance, hello.signature
     )
-    texts = [(TLV_HELLO_PROGRAM, clip(hello.program, 64)), (TLV_HELLO_HOST, clip(hello.host))]
-    return _frame(FrameType.HELLO, fixed + _tlvs((kind, text) for kind, text in texts if text))
+    texts = [(TLV_HELLO_PROGRAM, clip(hello.program, MAX_NAME)), (TLV_HELLO_HOST, clip(hello.host))]
+    return _frame(FrameType.HELLO, fixed + tlvs((kind, text) for kind, text in texts if text))
 
 
 def encode_offer(offer: Offer) -> bytes:
@@ -212,15 +219,15 @@ def encode_status(status: Status) -> bytes:
         if entry.detail
     ]
     for kind, value in texts:
-        if len(payload) + _TLV.size + len(value) > MAX_CONTROL:
+        if len(payload) + TLV_HEADER_SIZE + len(value) > MAX_CONTROL:
             break
-        payload += _tlvs([(kind, value)])
+        payload += tlvs([(kind, value)])
     return _frame(FrameType.STATUS, payload, arg=len(status.ports))
 
 
 def encode_open(stream: int, port: int, source: str = "") -> bytes:
-    tlvs = _tlvs([(TLV_OPEN_SOURCE, clip(source, 64))]) if source else b""
-    return _frame(FrameType.OPEN, tlvs, arg=port, stream=stream)
+    payload = tlvs([(TLV_OPEN_SOURCE, clip(source, MAX_NAME))]) if source else b""
+    return _frame(FrameType.OPEN, payload, arg=port, stream=stream)
 
 
 def encode_accept(stream: int) -> bytes:
@@ -229,7 +236,7 @@ def encode_accept(stream: int) -> bytes:
 
 def encode_data(stream: int, data: bytes | bytearray | memoryview) -> bytes:
     """A DATA frame of 1 to `MAX_DATA` bytes; the one copy of the payload on the way out."""
-    return b"".join((HEADER.pack(FrameType.DATA, 0, 0, stream), data))
+    return b"".join((HEADER.pack(DATA, 0, 0, stream), data))
 
 
 def encode_fin(stream: int) -> bytes:
@@ -264,69 +271,70 @@ def decode_header(message: bytes | memoryview) -> tuple[int, int, int]:
     kind, flags, arg, stream = HEADER.unpack_from(message)
     if flags or (arg and kind in _WITHOUT_ARG):
         raise Violation(f"flags are {flags:#x} and arg is {arg} in a frame of type {kind:#x}")
-    limit = MAX_DATA if kind == FrameType.DATA else MAX_CONTROL
+    limit = MAX_DATA if kind == DATA else MAX_CONTROL
     if size - HEADER_SIZE > limit:
         raise Violation(f"payload of {size - HEADER_SIZE} bytes is over the limit of {limit}")
     return kind, arg, stream
 
 
 def decode_acceptor_hello(payload: bytes) -> AcceptorHello:
-    challenge, first_window, max_streams, length = _unpack(_ACCEPTOR_HELLO, payload)
+    challenge, first_window, max_streams, length = read_fixed(_ACCEPTOR_HELLO, payload)
     end = _ACCEPTOR_HELLO.size + length
     if len(payload) < end:
         raise Violation("HELLO ends within the connect id")
-    for _ in _read_tlvs(payload[end:]):
+    for _ in read_tlvs(payload[end:]):
         pass
-    connect_id = _text(payload[_ACCEPTOR_HELLO.size : end])
+    connect_id = read_text(payload[_ACCEPTOR_HELLO.size : end])
     _check_limits(first_window, max_streams)
     return AcceptorHello(challenge, connect_id, first_window, max_streams)
 
 
 def decode_dialer_hello(payload: bytes) -> DialerHello:
-    role, slot, first_window, max_streams, instance, signature = _unpack(_DIALER_HELLO, payload)
+    role, slot, first_window, max_streams, instance, signature = read_fixed(_DIALER_HELLO, payload)
     if role not in (Role.AGENT, Role.SIDECAR):
         raise Violation(f"HELLO names role {role}")
     if slot > MAX_SLOT:
         raise Violation(f"HELLO names slot {slot}")
     _check_limits(first_window, max_streams)
-    texts = {TLV_HELLO_PROGRAM: "", TLV_HELLO_HOST: ""}
-    for kind, value in _read_tlvs(payload[_DIALER_HELLO.size :]):
-        if kind in texts:
-            texts[kind] = _text(value)
-    program, host = texts[TLV_HELLO_PROGRAM], texts[TLV_HELLO_HOST]
+    program = host = ""
+    for kind, value in read_tlvs(payload[_DIALER_HELLO.size :]):
+        if kind == TLV_HELLO_PROGRAM:
+            program = read_text(value, MAX_NAME)
+        elif kind == TLV_HELLO_HOST:
+            host = read_text(value)
     return DialerHello(Role(role), slot, first_window, instance, signature, max_streams, program, host)
 
 
 def decode_offer(count: int, payload: bytes) -> Offer:
     if count > MAX_PORTS:
         raise Violation(f"OFFER of {count} ports is over the limit of {MAX_PORTS}")
-    revision, *ports = _unpack(Struct(f"!I{count}H"), payload, whole=True)
-    if 0 in ports or len(set(ports)) != count:
-        raise Violation("OFFER names a port twice, or port 0")
+    revision, *ports = read_fixed(Struct(f"!I{count}H"), payload, whole=True)
+    _check_ports(ports)
     return Offer(revision, tuple(ports))
 
 
 def decode_status(count: int, payload: bytes) -> Status:
     if count > MAX_PORTS:
         raise Violation(f"STATUS of {count} entries is over the limit of {MAX_PORTS}")
-    revision, expires_at = _unpack(_STATUS, payload)
+    revision, expires_at = read_fixed(_STATUS, payload)
     end = _STATUS.size + count * _ENTRY.size
     if len(payload) < end:
         raise Violation("STATUS ends within its entries")
     warnings: list[str] = []
     details: dict[int, str] = {}
-    for kind, value in _read_tlvs(payload[end:]):
+    for kind, value in read_tlvs(payload[end:]):
         if kind == TLV_STATUS_WARNING:
-            warnings.append(_text(value))
+            warnings.append(read_text(value))
         elif kind == TLV_STATUS_PORT:
             if len(value) < 2:
                 raise Violation("STATUS has a port detail without its port")
-            details[int.from_bytes(value[:2])] = _text(value[2:])
+            details[int.from_bytes(value[:2])] = read_text(value[2:])
     entries = []
     for port, verdict, zero in _ENTRY.iter_unpack(payload[_STATUS.size : end]):
-        if zero or verdict not in Verdict.__members__.values():
+        if zero or verdict not in _VERDICTS:
             raise Violation(f"STATUS has verdict {verdict}")
-        entries.append(PortVerdict(port, Verdict(verdict), details.get(port, "")))
+        entries.append(PortVerdict(port, _VERDICTS[verdict], details.get(port, "")))
+    _check_ports([entry.port for entry in entries])
     return Status(revision, tuple(entries), expires_at, tuple(warnings))
 
 
@@ -335,20 +343,20 @@ def decode_open(port: int, payload: bytes) -> str:
     if not port:
         raise Violation("OPEN names port 0")
     source = ""
-    for kind, value in _read_tlvs(payload):
+    for kind, value in read_tlvs(payload):
         if kind == TLV_OPEN_SOURCE:
-            source = _text(value)
+            source = read_text(value, MAX_NAME)
     return source
 
 
 def decode_reset(reason: int, payload: bytes) -> tuple[ResetReason, str]:
-    if reason not in ResetReason.__members__.values():
+    if reason not in _REASONS:
         raise Violation(f"RESET gives reason {reason}")
-    return ResetReason(reason), _text(payload)
+    return _REASONS[reason], read_text(payload)
 
 
 def decode_window(payload: bytes) -> int:
-    (increment,) = _unpack(_INCREMENT, payload, whole=True)
+    (increment,) = read_fixed(_INCREMENT, payload, whole=True)
     if not increment:
         raise Violation("WINDOW of 0 bytes")
     return int(increment)
@@ -361,14 +369,12 @@ def decode_ping(payload: bytes) -> bytes:
 
 
 def decode_goaway(payload: bytes) -> str:
-    return _text(payload)
+    return read_text(payload)
 
 
-def _unpack(layout: Struct, payload: bytes, *, whole: bool = False) -> tuple[Any, ...]:
-    try:
-        return layout.unpack(payload) if whole else layout.unpack_from(payload)
-    except StructError:
-        raise Violation(f"payload of {len(payload)} bytes does not have its layout") from None
+def _check_ports(ports: list[int]) -> None:
+    if 0 in ports or len(set(ports)) != len(ports):
+        raise Violation("a port is named twice, or is 0")
 
 
 def _check_limits(first_window: int, max_streams: int) -> None:
@@ -376,24 +382,3 @@ def _check_limits(first_window: int, max_streams: int) -> None:
         raise Violation(f"HELLO names a first window of {first_window} bytes")
     if not 1 <= max_streams <= MAX_STREAMS:
         raise Violation(f"HELLO allows {max_streams} streams")
-
-
-def _read_tlvs(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at < len(data):
-        if at + _TLV.size > len(data):
-            raise Violation("a TLV ends within its header")
-        kind, length = _TLV.unpack_from(data, at)
-        at += _TLV.size + length
-        if at > len(data):
-            raise Violation("a TLV ends within its value")
-        yield kind, data[at - length : at]
-
-
-def _text(data: bytes) -> str:
-    if len(data) > MAX_TEXT:
-        raise Violation(f"text of {len(data)} bytes is over the limit of {MAX_TEXT}")
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        raise Violation("text is not UTF-8") from None

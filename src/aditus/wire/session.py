@@ -1,107 +1,95 @@
 """The multiplexer over one WebSocket, without the WebSocket.
 
 A `Session` takes whole messages and the time (`now`, monotonic seconds), and returns events; it gives
-out frames when its driver asks for the next one. It never sleeps, logs, or opens anything. Every
-method that takes a message may raise `Violation`: the driver then closes with 1002, and only this
-session ends.
+out frames when its driver asks for the next one. It never sleeps, logs, or opens anything.
+
+`receive` raises `Violation` when the peer breaks the protocol: the driver then closes with 1002, and only
+this session ends. The other methods raise `Misuse` when the driver breaks it, and `KeyError` for a stream
+that is over. After `close` nothing is sent or received any more.
 """
 
 from dataclasses import dataclass
-from enum import Enum, auto
 
 from aditus.wire import frames
 from aditus.wire.credit import FIRST_WINDOW, MAX_WINDOW, Budget, ReceiveWindow
-from aditus.wire.errors import CannotOpen, ResetReason, Violation
+from aditus.wire.errors import CannotOpen, Misuse, ResetReason, Violation
 from aditus.wire.events import (
     AcceptReceived,
-    ChallengeReceived,
     DataReceived,
     Event,
     FinReceived,
     GoawayReceived,
-    HelloReceived,
     OfferReceived,
     OpenReceived,
     ResetReceived,
     StatusReceived,
 )
-from aditus.wire.frames import HEADER_SIZE, MAX_CREDIT, MAX_DATA, MAX_STREAM_ID, FrameType, Role
+from aditus.wire.frames import (
+    DATA,
+    HEADER_SIZE,
+    MAX_CREDIT,
+    MAX_DATA,
+    MAX_FIRST_WINDOW,
+    MAX_STREAM_ID,
+    MAX_STREAMS,
+    MIN_FIRST_WINDOW,
+    STREAM_FRAMES,
+    FrameType,
+    Role,
+)
+from aditus.wire.handshake import Handshake, Phase
+from aditus.wire.liveness import Liveness
 from aditus.wire.schedule import Scheduler
 from aditus.wire.stream import Move, State, Stream
 
-PING_AFTER = 15.0
-"""Seconds of silence before a PING: proxies cut what idles for 60 s."""
-DEAD_AFTER = 45.0
-"""Seconds of silence after which the peer is taken for dead."""
-RTT_EVERY = 1.0
-"""Seconds between two measurements of the round trip while credit is being returned."""
-MAX_ANSWERS = 8_192
-"""Answers that may wait for a peer to read them, before it is taken for hostile."""
+MAX_BACKLOG = 1_048_576
+"""Bytes of control frames that may wait for a peer to read them, before it is taken for hostile."""
 CONGESTED_ABOVE = 65_536
 """Bytes waiting in one stream above which `send` asks its caller to stop for now."""
 RELIEVED_BELOW = 16_384
 """Bytes waiting in one stream below which the caller may go on."""
 
 
-class Phase(Enum):
-    """How far a session has come. The dialer and the acceptor each take their own way (section 2)."""
-
-    AWAIT_CHALLENGE = auto()  # dialer: the relay speaks first
-    AWAIT_SIGNATURE = auto()  # dialer: the driver is signing
-    AWAIT_STATUS = auto()  # dialer: proven, not registered
-    AWAIT_HELLO = auto()  # acceptor: nothing is known but the bearer
-    AWAIT_VERDICT = auto()  # acceptor: the driver is verifying
-    ADMITTED = auto()  # acceptor: verified, the first STATUS not sent
-    REGISTERED = auto()  # both
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What this side grants: bytes per window, and streams at once."""
+    """What this side grants: bytes per window, and streams at once. `ValueError` outside the protocol's."""
 
     first_window: int = FIRST_WINDOW
     max_window: int = MAX_WINDOW
-    max_streams: int = frames.MAX_STREAMS
+    max_streams: int = MAX_STREAMS
+
+    def __post_init__(self) -> None:
+        if not MIN_FIRST_WINDOW <= self.first_window <= MAX_FIRST_WINDOW:
+            raise ValueError(f"a first window has {MIN_FIRST_WINDOW} to {MAX_FIRST_WINDOW} bytes")
+        if not self.first_window <= self.max_window <= MAX_WINDOW:
+            raise ValueError(f"a window has from the first window to {MAX_WINDOW} bytes")
+        if not 1 <= self.max_streams <= MAX_STREAMS:
+            raise ValueError(f"a session has 1 to {MAX_STREAMS} streams")
 
 
 class Session:
     """One side of one session. Make it with `acceptor` or `dialer`."""
 
-    def __init__(self, phase: Phase, budget: Budget, limits: Limits, now: float) -> None:
-        self._phase = phase
-        self._dialer = phase is Phase.AWAIT_CHALLENGE
+    def __init__(self, role: Role | None, budget: Budget, limits: Limits, now: float) -> None:
+        self._handshake = Handshake(role)
         self._budget = budget
         self._limits = limits
-        self._peer = Limits()
-        self._role = Role.AGENT
+        self._revision = 0  # of the last OFFER received
         self._streams: dict[int, Stream] = {}
         self._highest = 0
         self._schedule = Scheduler()
-        self._heard_at = now
-        self._ping: tuple[bytes, float] | None = None
-        self._pings = 0
-        self._pinged_at = now
-        self._goaway_sent = False
+        self._liveness = Liveness(now)
+        self._goaway: bytes | None = None  # sent, or to be sent after the handshake
         self._goaway_received = False
         self._relieved: list[int] = []
         self._over: list[int] = []
-        self.rtt = 0.0
-        """Seconds of the round trip, smoothed; 0 until measured."""
-        self._handlers = {
-            FrameType.HELLO: self._on_hello,
-            FrameType.OFFER: self._on_offer,
-            FrameType.STATUS: self._on_status,
-            FrameType.PING: self._on_ping,
-            FrameType.PONG: self._on_pong,
-            FrameType.GOAWAY: self._on_goaway,
-        }
 
     @classmethod
     def acceptor(
         cls, challenge: bytes, connect_id: str, budget: Budget, limits: Limits, now: float
     ) -> "Session":
         """The relay's side; its HELLO with the challenge waits to be sent."""
-        session = cls(Phase.AWAIT_HELLO, budget, limits, now)
+        session = cls(None, budget, limits, now)
         hello = frames.AcceptorHello(challenge, connect_id, limits.first_window, limits.max_streams)
         session._schedule.control(frames.encode_acceptor_hello(hello))
         return session
@@ -109,65 +97,66 @@ class Session:
     @classmethod
     def dialer(cls, role: Role, budget: Budget, limits: Limits, now: float) -> "Session":
         """An agent's or a sidecar's side; it waits for the challenge."""
-        session = cls(Phase.AWAIT_CHALLENGE, budget, limits, now)
-        session._role = role
-        return session
+        return cls(role, budget, limits, now)
 
     # --- getting in ----------------------------------------------------------------------------
 
     def answer(self, slot: int, instance: bytes, signature: bytes, program: str, host: str) -> None:
         """Dialer: answer the challenge with the signature over `frames.attach_message`."""
-        self._step(Phase.AWAIT_SIGNATURE, Phase.AWAIT_STATUS)
-        limits = self._limits
-        hello = frames.DialerHello(
-            self._role, slot, limits.first_window, instance, signature, limits.max_streams, program, host
-        )
-        self._schedule.control(frames.encode_dialer_hello(hello))
+        role = self._handshake.role
+        if role is not None and self._handshake.time_for(Phase.AWAIT_SIGNATURE):
+            first_window, max_streams = self._limits.first_window, self._limits.max_streams
+            hello = frames.DialerHello(
+                role, slot, first_window, instance, signature, max_streams, program, host
+            )
+            self._schedule.control(frames.encode_dialer_hello(hello))
+            self._proven(Phase.AWAIT_STATUS)
 
     def admit(self, now: float) -> None:
         """Acceptor: the dialer's signature is right."""
-        self._step(Phase.AWAIT_VERDICT, Phase.ADMITTED)
-        self._send_ping(now)  # windows grow by the round trip, so know it before the first stream
+        if self._handshake.time_for(Phase.AWAIT_VERDICT):
+            self._proven(Phase.ADMITTED)
+            self._ping(now)  # windows grow by the round trip, so know it before the first stream
+
+    def _proven(self, phase: Phase) -> None:
+        self._handshake.phase = phase
+        if self._goaway is not None:
+            self._schedule.control(self._goaway)
 
     def send_offer(self, offer: frames.Offer) -> None:
-        """Dialer: offer these ports, all of them."""
-        self._schedule.control(frames.encode_offer(offer))
+        """Agent: offer these ports, all of them, after `answer`. The revision rises, from 1 or above."""
+        if self._handshake.time_for(Phase.AWAIT_STATUS, Phase.REGISTERED):
+            self._schedule.control(frames.encode_offer(offer))
 
     def send_status(self, status: frames.Status) -> None:
         """Acceptor: answer an offer. The first one registers the dialer: opens are possible from now on."""
-        if self._phase is not Phase.REGISTERED:
-            self._step(Phase.ADMITTED, Phase.REGISTERED)
-        self._schedule.control(frames.encode_status(status))
+        if self._handshake.time_for(Phase.ADMITTED, Phase.REGISTERED):
+            self._handshake.phase = Phase.REGISTERED
+            self._schedule.control(frames.encode_status(status))
 
     @property
     def registered(self) -> bool:
-        """Whether the first STATUS was sent or received."""
-        return self._phase is Phase.REGISTERED
-
-    def _step(self, before: Phase, after: Phase) -> None:
-        if self._phase is not before:
-            raise Violation(f"expected {before.name}, but the session is in {self._phase.name}")
-        self._phase = after
+        """Whether the first STATUS was sent or received, and the session is not closed."""
+        return self._handshake.phase is Phase.REGISTERED
 
     # --- streams, outwards ---------------------------------------------------------------------
 
     @property
     def streams(self) -> int:
-        """Streams that are not finished."""
+        """Streams that are not over: a closed one counts until its last byte is consumed."""
         return len(self._streams)
 
     def open(self, port: int, source: str, now: float) -> int:
         """Open a stream for an app port; data may follow at once. Raises `CannotOpen`."""
-        if self._goaway_received or self._goaway_sent or self._highest >= MAX_STREAM_ID:
+        if self.draining or self._highest >= MAX_STREAM_ID:
             raise CannotOpen(ResetReason.DRAIN)
         if not self.registered:
             raise CannotOpen(ResetReason.NO_AGENT)
-        if len(self._streams) >= self._peer.max_streams or not self._budget.reserve(
-            self._limits.first_window
-        ):
+        if len(self._streams) >= self._handshake.max_streams or self._schedule.backlog >= MAX_BACKLOG:
             raise CannotOpen(ResetReason.LIMIT)
         number = self._highest + 1
-        self._add(number, port, State.OPENING, now)
+        if not self._add(number, port, State.OPENING, now):
+            raise CannotOpen(ResetReason.LIMIT)
         self._schedule.control(frames.encode_open(number, port, source))
         return number
 
@@ -178,10 +167,11 @@ class Session:
 
     def send(self, number: int, data: bytes | bytearray | memoryview) -> bool:
         """Queue a copy of `data`. False: the queue is long, wait until `relieved` names the stream."""
-        stream = self._streams[number]
-        stream.enqueue(data)
-        self._schedule.ready(stream)
-        stream.congested = stream.queued > CONGESTED_ABOVE
+        stream = self._sender(number)
+        if data:
+            stream.enqueue(data)
+            self._schedule.ready(stream)
+            stream.congested = stream.queued > CONGESTED_ABOVE
         return not stream.congested
 
     def send_at_once(self, number: int, data: memoryview) -> bytes | None:
@@ -189,38 +179,44 @@ class Session:
 
         Saves the copy into the queue; the frame counts as sent.
         """
-        stream = self._streams[number]
+        stream = self._sender(number)
         size = len(data)
-        if not self._schedule.idle or size > stream.credit or stream.queued or size > MAX_DATA:
+        if not 0 < size <= stream.credit or size > MAX_DATA or not self._schedule.idle:
             return None
         stream.credit -= size
         return frames.encode_data(number, data)
 
     def finish(self, number: int) -> None:
         """No more data from this side: FIN follows what is queued."""
-        stream = self._streams[number]
-        stream.ending = True
+        stream = self._sender(number)
+        stream.end()
         self._schedule.ready(stream)
 
     def reset(self, number: int, reason: ResetReason, detail: str = "") -> None:
-        """End the stream in both directions now; what is queued for it is dropped. A finished one is left."""
+        """End the stream in both directions now; what is queued for it is dropped. Does nothing when it is over."""
         stream = self._streams.get(number)
         if stream is None:
             return
-        if stream.state is not State.CLOSED:
+        if not stream.closed:
             stream.move(Move.SEND_RESET)
             self._schedule.control(frames.encode_reset(number, reason, detail))
         self._forget(stream)
 
     def consume(self, number: int, size: int, now: float) -> None:
-        """`size` received bytes were taken by the next hop: their credit may go back."""
-        stream = self._streams[number]
-        increment = stream.window.consume(size, now, self.rtt)
-        if increment and stream.remote_may_send:
+        """`size` received bytes were taken by the next hop: their credit may go back.
+
+        Does nothing when the stream is over: its credit is back already.
+        """
+        stream = self._streams.get(number)
+        if stream is None:
+            return
+        increment = stream.window.consume(size, now, self._liveness.rtt)
+        if increment:
             self._schedule.grant(stream, increment)
-            if self._ping is None and now - self._pinged_at >= RTT_EVERY:
-                self._send_ping(now)
-        self._forget_if_finished(stream)
+            if self._liveness.must_measure(now):
+                self._ping(now)
+        elif stream.finished:
+            self._forget(stream)
 
     def relieved(self) -> list[int]:
         """The streams whose callers may send again; each is named once."""
@@ -234,13 +230,14 @@ class Session:
 
     def go_away(self, grace: int, reason: str) -> None:
         """This side leaves in `grace` seconds: it opens nothing and takes no new streams."""
-        self._goaway_sent = True
-        self._schedule.control(frames.encode_goaway(grace, reason))
+        self._goaway = frames.encode_goaway(grace, reason)
+        if self._handshake.proven:  # else it follows the handshake
+            self._schedule.control(self._goaway)
 
     @property
     def draining(self) -> bool:
         """Whether either side has said GOAWAY."""
-        return self._goaway_sent or self._goaway_received
+        return self._goaway is not None or self._goaway_received
 
     def next_frame(self) -> bytes | None:
         """The frame to send now, chosen as late as possible; None when nothing may go."""
@@ -252,61 +249,58 @@ class Session:
             if stream.congested and stream.queued < RELIEVED_BELOW:
                 stream.congested = False
                 self._relieved.append(stream.number)
-            self._forget_if_finished(stream)
+            if stream.finished:
+                self._forget(stream)
         return frame
 
     def close(self) -> list[int]:
-        """The WebSocket is gone: give every window back, and name the streams that it took along."""
-        lost = list(self._streams)
-        for number in lost:
-            self._forget(self._streams[number])
+        """The WebSocket is gone: give every window back, and name the streams that it cut off.
+
+        Not among them are those that both sides had finished: all their bytes are here, so a driver that
+        still holds some delivers them, and the end of the stream with them.
+        """
+        self._handshake.phase = Phase.CLOSED
+        streams = list(self._streams.values())
+        lost = [stream.number for stream in streams if not stream.closed]
+        for stream in streams:
+            self._forget(stream)
+        self._schedule = Scheduler()
         return lost
 
     # --- time ----------------------------------------------------------------------------------
 
+    @property
+    def rtt(self) -> float:
+        """Seconds of the round trip; 0 until measured."""
+        return self._liveness.rtt
+
     def tick(self, now: float) -> bool:
         """Ping a silent peer. False: it was silent for `DEAD_AFTER` seconds, close the WebSocket."""
-        if now - self._heard_at >= DEAD_AFTER:
+        if self._liveness.dead(now):
             return False
-        if now - max(self._heard_at, self._pinged_at) >= PING_AFTER:
-            self._send_ping(now)
+        if self._handshake.proven and self._liveness.must_ask(now):
+            self._ping(now)
         return True
 
     def next_tick(self) -> float:
         """When `tick` has something to do at the earliest, on the clock of `now`."""
-        return min(max(self._heard_at, self._pinged_at) + PING_AFTER, self._heard_at + DEAD_AFTER)
+        return self._liveness.next_at()
 
-    def _send_ping(self, now: float) -> None:
-        self._pings += 1
-        opaque = self._pings.to_bytes(frames.PING_SIZE)
-        self._ping = (opaque, now)
-        self._pinged_at = now
-        self._schedule.control(frames.encode_ping(opaque))
+    def _ping(self, now: float) -> None:
+        self._schedule.control(self._liveness.ping(now))
 
     # --- frames, inwards -----------------------------------------------------------------------
 
     def receive(self, message: bytes | memoryview, now: float) -> Event | None:
-        """Take one message. Raises `Violation`; what it leaves behind is then of no use."""
-        self._heard_at = now
+        """Take one message. Raises `Violation`; what it leaves behind is then of no use but to be closed."""
+        self._liveness.heard_at = now
         kind, arg, number = frames.decode_header(message)
-        if not number:
-            if kind != FrameType.HELLO and self._phase in (Phase.AWAIT_CHALLENGE, Phase.AWAIT_HELLO):
-                raise Violation(f"frame of type {kind:#x} before HELLO")
-            handler = self._handlers.get(kind)  # type: ignore[call-overload]
-            if handler is None:
-                raise Violation(f"frame of type {kind:#x} without a stream")
-            event: Event | None = handler(arg, bytes(message[HEADER_SIZE:]), now)
-            return event
         stream = self._streams.get(number)
-        if kind == FrameType.OPEN:
-            return self._on_open(number, arg, bytes(message[HEADER_SIZE:]), now)
-        if stream is None or stream.state is State.CLOSED:
-            if number > self._highest:
-                raise Violation(f"frame of type {kind:#x} for stream {number}, which was never opened")
-            return None
-        if kind == FrameType.DATA:
+        if stream is None or stream.closed:
+            return self._on_other_frame(kind, arg, number, message, now)
+        if kind == DATA:
             data = memoryview(message)[HEADER_SIZE:]
-            if not stream.remote_may_send or not data:
+            if not data or not stream.remote_may_send:
                 raise Violation(f"DATA of {len(data)} bytes on a stream that is {stream.state.name}")
             stream.window.receive(len(data))
             return DataReceived(number, data)
@@ -329,94 +323,104 @@ class Session:
             raise Violation(f"frame of type {kind:#x} with a payload")
         if kind == FrameType.FIN:
             stream.move(Move.RECV_FIN)
-            self._forget_if_finished(
-                stream
-            )  # not before its bytes are consumed: they are paid from the budget
+            stream.window.end()
+            if stream.finished:
+                self._forget(stream)
             return FinReceived(number)
         if kind == FrameType.ACCEPT:
             stream.move(Move.RECV_ACCEPT)
             return AcceptReceived(number)
-        raise Violation(f"frame of type {kind:#x} on a stream")
+        raise Violation(f"frame of type {kind:#x} on stream {number}, which is open")
+
+    def _on_other_frame(
+        self, kind: int, arg: int, number: int, message: bytes | memoryview, now: float
+    ) -> Event | None:
+        """What belongs to the session, opens a stream, or comes late."""
+        if self._handshake.phase is Phase.CLOSED:
+            return None
+        if not self._handshake.proven and kind != FrameType.HELLO:
+            raise Violation(f"frame of type {kind:#x} before the handshake is done")
+        if self._schedule.backlog >= MAX_BACKLOG:
+            raise Violation(f"{self._schedule.backlog} bytes wait for a peer that asks and does not read")
+        if kind == FrameType.OPEN:
+            return self._on_open(number, arg, bytes(message[HEADER_SIZE:]), now)
+        if not number:
+            return self._on_session_frame(kind, arg, bytes(message[HEADER_SIZE:]), now)
+        if kind not in STREAM_FRAMES or number > self._highest:
+            raise Violation(f"frame of type {kind:#x} for stream {number}, which was never opened")
+        return None
 
     def _on_open(self, number: int, port: int, payload: bytes, now: float) -> Event | None:
-        may_open = self._role is (Role.AGENT if self._dialer else Role.SIDECAR)
-        if not may_open or not self.registered:
+        if not self._handshake.peer_may_open or not self.registered:
             raise Violation("OPEN from a side that may not open")
         if number <= self._highest:
             raise Violation(f"OPEN of stream {number} after {self._highest}")
         source = frames.decode_open(port, payload)
         self._highest = number
-        if self._goaway_sent:
-            self._answer(frames.encode_reset(number, ResetReason.DRAIN))
-        elif len(self._streams) >= self._limits.max_streams or not self._budget.reserve(
-            self._limits.first_window
+        if self._goaway is not None:
+            self._schedule.control(frames.encode_reset(number, ResetReason.DRAIN))
+        elif len(self._streams) >= self._limits.max_streams or not self._add(
+            number, port, State.DIALING, now
         ):
-            self._answer(frames.encode_reset(number, ResetReason.LIMIT))
+            self._schedule.control(frames.encode_reset(number, ResetReason.LIMIT))
         else:
-            self._add(number, port, State.DIALING, now)
             return OpenReceived(number, port, source)
         return None
 
-    def _on_hello(self, _arg: int, payload: bytes, _now: float) -> Event:
-        if self._dialer:
-            self._step(Phase.AWAIT_CHALLENGE, Phase.AWAIT_SIGNATURE)
-            challenge = frames.decode_acceptor_hello(payload)
-            self._peer = Limits(challenge.first_window, max_streams=challenge.max_streams)
-            return ChallengeReceived(challenge)
-        self._step(Phase.AWAIT_HELLO, Phase.AWAIT_VERDICT)
-        hello = frames.decode_dialer_hello(payload)
-        self._role = hello.role
-        self._peer = Limits(hello.first_window, max_streams=hello.max_streams)
-        return HelloReceived(hello)
+    def _on_session_frame(self, kind: int, arg: int, payload: bytes, now: float) -> Event | None:
+        if kind == FrameType.PING:
+            self._schedule.control(frames.encode_pong(frames.decode_ping(payload)))
+            return None
+        if kind == FrameType.PONG:
+            self._liveness.pong(payload, now)
+            return None
+        if kind == FrameType.HELLO:
+            return self._handshake.receive(payload)
+        if kind == FrameType.OFFER:
+            return self._on_offer(frames.decode_offer(arg, payload))
+        if kind == FrameType.STATUS:
+            return self._on_status(frames.decode_status(arg, payload), now)
+        if kind == FrameType.GOAWAY:
+            self._goaway_received = True
+            return GoawayReceived(arg, frames.decode_goaway(payload))
+        raise Violation(f"frame of type {kind:#x} without a stream")
 
-    def _on_offer(self, count: int, payload: bytes, _now: float) -> Event:
-        if (
-            self._dialer
-            or self._role is not Role.AGENT
-            or self._phase not in (Phase.ADMITTED, Phase.REGISTERED)
-        ):
+    def _on_offer(self, offer: frames.Offer) -> Event:
+        if self._handshake.dialer or self._handshake.role is not Role.AGENT:
             raise Violation("OFFER from a side that may not offer")
-        return OfferReceived(frames.decode_offer(count, payload))
+        if offer.revision <= self._revision:
+            raise Violation(f"OFFER of revision {offer.revision} after {self._revision}")
+        self._revision = offer.revision
+        return OfferReceived(offer)
 
-    def _on_status(self, count: int, payload: bytes, now: float) -> Event:
-        if not self._dialer or self._phase not in (Phase.AWAIT_STATUS, Phase.REGISTERED):
-            raise Violation("STATUS before the handshake is done, or from a dialer")
+    def _on_status(self, status: frames.Status, now: float) -> Event:
+        if not self._handshake.dialer:
+            raise Violation("STATUS from a dialer")
         if not self.registered:
-            self._phase = Phase.REGISTERED
-            self._send_ping(now)
-        return StatusReceived(frames.decode_status(count, payload))
+            self._handshake.phase = Phase.REGISTERED
+            self._ping(now)  # as in `admit`
+        return StatusReceived(status)
 
-    def _on_ping(self, _arg: int, payload: bytes, _now: float) -> None:
-        self._answer(frames.encode_pong(frames.decode_ping(payload)))
+    # --- streams, kept -------------------------------------------------------------------------
 
-    def _on_pong(self, _arg: int, payload: bytes, now: float) -> None:
-        opaque = frames.decode_ping(payload)
-        if self._ping is not None and self._ping[0] == opaque:
-            sample = now - self._ping[1]
-            self.rtt = sample if not self.rtt else self.rtt + (sample - self.rtt) / 4
-            self._ping = None
+    def _sender(self, number: int) -> Stream:
+        stream = self._streams[number]
+        if not stream.local_may_send:
+            raise Misuse(f"nothing can be sent on stream {number}, which is {stream.state.name}")
+        return stream
 
-    def _on_goaway(self, grace: int, payload: bytes, _now: float) -> Event:
-        self._goaway_received = True
-        return GoawayReceived(grace, frames.decode_goaway(payload))
-
-    def _answer(self, frame: bytes) -> None:
-        if self._schedule.control_waiting >= MAX_ANSWERS:
-            raise Violation(f"{MAX_ANSWERS} answers wait for a peer that does not read them")
-        self._schedule.control(frame)
-
-    def _add(self, number: int, port: int, state: State, now: float) -> None:
+    def _add(self, number: int, port: int, state: State, now: float) -> bool:
+        """Keep a new stream; False when its first window is more than the budgets have left."""
         limits = self._limits
+        if not self._budget.reserve(limits.first_window):
+            return False
         window = ReceiveWindow(self._budget, limits.first_window, limits.max_window, now)
-        self._streams[number] = Stream(number, port, state, self._peer.first_window, window)
+        self._streams[number] = Stream(number, port, state, self._handshake.first_window, window)
         self._highest = number
-
-    def _forget_if_finished(self, stream: Stream) -> None:
-        if stream.finished:
-            self._forget(stream)
+        return True
 
     def _forget(self, stream: Stream) -> None:
-        stream.drop()
+        self._schedule.forget(stream)
         stream.window.close()
         del self._streams[stream.number]
         self._over.append(stream.number)

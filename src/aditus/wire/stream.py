@@ -1,14 +1,14 @@
 """One stream as a session sees it: its state, its credit, and what waits to be sent.
 
 Every change of a stream's state is a row of `TRANSITIONS`, and the picture in docs/wire-protocol.md is
-drawn from it. A move that has no row is a violation when the peer makes it, and a defect when we do.
+drawn from it. A move that has no row is a `Violation` when the peer makes it, and `Misuse` when we do.
 """
 
 from collections import deque
 from enum import Enum, auto
 
 from aditus.wire.credit import ReceiveWindow
-from aditus.wire.errors import Violation
+from aditus.wire.errors import Misuse, Violation
 
 
 class State(Enum):
@@ -35,15 +35,8 @@ class Move(Enum):
     RECV_RESET = auto()
 
 
-_LIVE = (
-    State.OPENING,
-    State.OPENING_ENDED,
-    State.DIALING,
-    State.DIALING_ENDED,
-    State.OPEN,
-    State.LOCAL_ENDED,
-    State.REMOTE_ENDED,
-)
+_OURS = frozenset({Move.SEND_ACCEPT, Move.SEND_FIN, Move.SEND_RESET})
+_LIVE = tuple(state for state in State if state is not State.CLOSED)
 
 TRANSITIONS: dict[tuple[State, Move], State] = {
     (State.OPENING, Move.RECV_ACCEPT): State.OPEN,
@@ -60,21 +53,24 @@ TRANSITIONS: dict[tuple[State, Move], State] = {
     **{(state, Move.RECV_RESET): State.CLOSED for state in _LIVE},
 }
 
+_LOCAL_MAY_SEND = frozenset({State.OPENING, State.OPEN, State.REMOTE_ENDED})
 _REMOTE_MAY_SEND = frozenset({State.DIALING, State.OPEN, State.LOCAL_ENDED})
 
 COALESCE_BELOW = 16_384
-"""Bytes up to which waiting chunks are joined, so that a flood of tiny writes costs no more than its bytes."""
+"""Bytes up to which waiting chunks are joined: a flood of tiny writes costs no more than its bytes."""
 
 
 class Stream:
     """State, credit and send queue of one stream. Owned by its `Session`; nobody else changes it."""
 
     __slots__ = (
+        "closed",
         "congested",
         "credit",
         "deficit",
         "ending",
         "grant",
+        "local_may_send",
         "number",
         "offset",
         "port",
@@ -103,22 +99,31 @@ class Stream:
 
     def _enter(self, state: State) -> None:
         self.state = state
+        self.closed = state is State.CLOSED
+        self.local_may_send = state in _LOCAL_MAY_SEND and not self.ending
         self.remote_may_send = state in _REMOTE_MAY_SEND
 
     def move(self, move: Move) -> None:
-        """Change the state as the table says; raises `Violation` where it has no row."""
+        """Change the state as the table says; raises `Violation` or `Misuse` where it has no row."""
         after = TRANSITIONS.get((self.state, move))
         if after is None:
-            raise Violation(f"{move.name} on a stream that is {self.state.name}")
+            error = Misuse if move in _OURS else Violation
+            raise error(f"{move.name} on stream {self.number}, which is {self.state.name}")
         self._enter(after)
 
     def enqueue(self, data: bytes | bytearray | memoryview) -> None:
-        """Copy `data` to the end of the queue."""
-        if self.queue and len(self.queue[-1]) + len(data) <= COALESCE_BELOW:
+        """Copy `data`, at least 1 byte, to the end of the queue."""
+        size = len(data)
+        if self.queue and len(self.queue[-1]) + size <= COALESCE_BELOW:
             self.queue[-1] += data
         else:
             self.queue.append(bytearray(data))
-        self.queued += len(data)
+        self.queued += size
+
+    def end(self) -> None:
+        """Nothing more will be enqueued: FIN waits behind the queue."""
+        self.ending = True
+        self.local_may_send = False
 
     def take(self, limit: int) -> memoryview:
         """Remove up to `limit` bytes (at least 1) from the front of the queue; spends credit.
@@ -127,27 +132,21 @@ class Stream:
         """
         head = self.queue[0]
         taken = memoryview(head)[self.offset : self.offset + limit]
-        self.offset += len(taken)
+        size = len(taken)
+        self.offset += size
         if self.offset == len(head):
             self.queue.popleft()
             self.offset = 0
-        self.queued -= len(taken)
-        self.credit -= len(taken)
+        self.queued -= size
+        self.credit -= size
         return taken
-
-    def drop(self) -> None:
-        """Forget everything that waits to be sent."""
-        self.queue.clear()
-        self.offset = self.queued = 0
-        self.grant = 0
-        self.ending = False
 
     @property
     def wants_to_send(self) -> bool:
         """Whether DATA or FIN could go out now."""
-        return (self.queued > 0 and self.credit > 0) or (self.ending and not self.queued)
+        return self.credit > 0 if self.queued else self.ending
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left to send, receive or consume, so that it can be forgotten."""
-        return self.state is State.CLOSED and not self.queued and not self.window.unconsumed
+        return self.closed and not self.window.unconsumed
