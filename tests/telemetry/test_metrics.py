@@ -27,6 +27,7 @@ def test_what_is_counted_is_what_a_scrape_reads() -> None:
     metrics.streams_total.inc()
     metrics.bytes_in.inc(100)
     metrics.bytes_out.inc(65_536)
+    metrics.refused("no-agent", 3)
     metrics.refused("bad-proof")
     metrics.refused("bad-proof")
     metrics.cut_seconds.observe(0.02)
@@ -38,6 +39,7 @@ def test_what_is_counted_is_what_a_scrape_reads() -> None:
     assert read["aditus_bytes_total", "in"] == 100
     assert read["aditus_bytes_total", "out"] == 65_536
     assert read["aditus_refusals_total", "bad-proof"] == 2
+    assert read["aditus_refusals_total", "no-agent"] == 3
     assert read["aditus_cut_seconds_count", ""] == 1
     assert read["aditus_cut_seconds_bucket", "0.01"] == 0
     assert read["aditus_cut_seconds_bucket", "0.025"] == 1
