@@ -11,7 +11,7 @@ class LinkRow:
 
     relay: str  # host[:port] as dialled
     state: str  # connecting, attached, waiting or stopped
-    ports: str  # app ports with the relay's verdicts, for people: "5432, 6379 port-not-allowed"
+    ports: str  # app ports with the relay's verdicts, for people: "5432 6379(port-not-allowed)"
     streams: int  # open now
     bytes_in: int
     bytes_out: int

@@ -9,6 +9,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from typing import cast
 
 from aditus.net.mux import MuxStream
 from aditus.wire.errors import ResetReason
@@ -39,8 +40,7 @@ class Pump(asyncio.BufferedProtocol):
     # --- the TCP side --------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport = cast(asyncio.Transport, transport)
         sock: socket.socket = transport.get_extra_info("socket")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -50,8 +50,7 @@ class Pump(asyncio.BufferedProtocol):
 
     def connected(self) -> None:
         """The target answered: pass on what came early. Call it after ACCEPT was sent."""
-        assert self._transport is not None
-        if self._early:
+        if self._early and self._transport is not None:
             early, self._early = self._early, bytearray()
             self._transport.write(early)
             self._settle()
@@ -59,12 +58,11 @@ class Pump(asyncio.BufferedProtocol):
             self._end_writing()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        assert self._stream is not None
-        return self._stream.receive_buffer
+        return cast(MuxStream, self._stream).receive_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        assert self._stream is not None
-        self._stream.send(self._stream.receive_buffer[:nbytes])
+        stream = cast(MuxStream, self._stream)
+        stream.send(stream.receive_buffer[:nbytes])
 
     def eof_received(self) -> bool:
         if self._stream is None or self._dead:
@@ -109,8 +107,7 @@ class Pump(asyncio.BufferedProtocol):
     def ended(self) -> None:
         """No more bytes for the TCP side: FIN after what is buffered."""
         self._fin_received = True
-        if self._transport is not None:
-            self._end_writing()
+        self._end_writing()
 
     def cut(self, reason: ResetReason, detail: str) -> None:
         """The stream is gone: reset the TCP connection, whatever waits in it."""
@@ -136,10 +133,10 @@ class Pump(asyncio.BufferedProtocol):
     # -------------------------------------------------------------------------------------------
 
     def _end_writing(self) -> None:
-        assert self._transport is not None
-        self._transport.set_write_buffer_limits(0, 0)  # tell when the last byte has gone
-        self._transport.write_eof()
-        self._close_if_done()
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(0, 0)  # tell when the last byte has gone
+            self._transport.write_eof()
+            self._close_if_done()
 
     def _close_if_done(self) -> None:
         if self._fin_sent and self._fin_received and self._transport is not None:

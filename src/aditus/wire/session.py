@@ -75,6 +75,7 @@ class Session:
         self._budget = budget
         self._limits = limits
         self._revision = 0  # of the last OFFER received
+        self._unanswered = False  # it waits for its STATUS
         self._streams: dict[int, Stream] = {}
         self._highest = 0
         self._schedule = Scheduler()
@@ -124,14 +125,21 @@ class Session:
             self._schedule.control(self._goaway)
 
     def send_offer(self, offer: frames.Offer) -> None:
-        """Agent: offer these ports, all of them, after `answer`. The revision rises, from 1 or above."""
+        """Agent: offer these ports, all of them, after `answer`. The revision rises, from 1 or above.
+
+        The next offer waits until the STATUS of this one has come.
+        """
         if self._handshake.time_for(Phase.AWAIT_STATUS, Phase.REGISTERED):
             self._schedule.control(frames.encode_offer(offer))
 
     def send_status(self, status: frames.Status) -> None:
-        """Acceptor: answer an offer. The first one registers the dialer: opens are possible from now on."""
+        """Acceptor: answer an offer. The first one registers the dialer: opens are possible from now on.
+
+        The next offer can come when the revision of the last was answered.
+        """
         if self._handshake.time_for(Phase.ADMITTED, Phase.REGISTERED):
             self._handshake.phase = Phase.REGISTERED
+            self._unanswered = self._unanswered and status.revision != self._revision
             self._schedule.control(frames.encode_status(status))
 
     @property
@@ -193,7 +201,7 @@ class Session:
         self._schedule.ready(stream)
 
     def reset(self, number: int, reason: ResetReason, detail: str = "") -> None:
-        """End the stream in both directions now; what is queued for it is dropped. Does nothing when it is over."""
+        """End the stream in both directions now; what is queued for it is dropped. Nothing if it is over."""
         stream = self._streams.get(number)
         if stream is None:
             return
@@ -390,7 +398,10 @@ class Session:
             raise Violation("OFFER from a side that may not offer")
         if offer.revision <= self._revision:
             raise Violation(f"OFFER of revision {offer.revision} after {self._revision}")
+        if self._unanswered:
+            raise Violation(f"OFFER while revision {self._revision} waits for its STATUS")
         self._revision = offer.revision
+        self._unanswered = True
         return OfferReceived(offer)
 
     def _on_status(self, status: frames.Status, now: float) -> Event:
