@@ -1,0 +1,142 @@
+"""`aditus apps`: cloud programs, and which access key's tunnels they use."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from aditus.cli.api import asks_api, region_option
+from aditus.cli.output import (
+    Format,
+    output_option,
+    plain,
+    say,
+    when,
+    write_json,
+    write_record,
+    write_table,
+)
+from aditus.domain.errors import invalid
+from aditus.domain.model import App
+
+if TYPE_CHECKING:
+    from aditus.client.rest import Client
+
+_APP = click.argument("app")
+
+
+@click.group()
+def command() -> None:
+    """Create apps, and associate them with access keys. APP is a name or an app_id."""
+
+
+@command.command()
+@click.argument("name")
+@click.option("--capability", required=True, help="What it runs on; its access key must have the same.")
+@output_option
+@asks_api
+def create(client: "Client", name: str, capability: str, output: Format) -> None:
+    """Create an app."""
+    _print(client.create_app(name, capability), output)
+
+
+@command.command("list")
+@output_option
+@asks_api
+def list_(client: "Client", output: Format) -> None:
+    """List the apps."""
+    apps = list(client.list_apps())
+    if output == "json":
+        write_json(apps)
+        return
+    write_table(
+        ("app", "app id", "capability", "access key id", "key state", "region", "created"),
+        (
+            (
+                app.name,
+                app.app_id,
+                app.capability,
+                app.access_key_id,
+                app.key_state,
+                app.region,
+                when(app.created_at),
+            )
+            for app in apps
+        ),
+    )
+
+
+@command.command()
+@_APP
+@output_option
+@asks_api
+def show(client: "Client", app: str, output: Format) -> None:
+    """Show an app, and which app ports it could reach now."""
+    status = client.app_status(app)
+    if output == "json":
+        write_json({**plain(status.app), "tunnels": status.tunnels, "ports": plain(status.ports)})
+        return
+    write_record({**_record(status.app), "tunnels": status.tunnels, "ports": status.ports})
+
+
+@command.command()
+@_APP
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@asks_api
+def delete(client: "Client", app: str, yes: bool) -> None:
+    """Delete an app and its association. Its access key stays."""
+    found = client.show_app(app)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise invalid(
+                "not-confirmed",
+                "Deleting cannot be undone, and there is no terminal to ask on.",
+                remedy="Say --yes.",
+                field="yes",
+            )
+        click.confirm(f"Delete the app {found.name} ({found.app_id})?", abort=True, err=True)
+    client.delete_app(found.app_id)
+    say(f"The app {found.name} is deleted.")
+
+
+@command.command()
+@_APP
+@click.argument("access_key_id")
+@region_option
+@output_option
+@asks_api
+def associate(client: "Client", app: str, access_key_id: str, region: str, output: Format) -> None:
+    """Let an app use the tunnels of an access key.
+
+    An app has one key at most; it takes the place of the one before.
+    """
+    _print(client.associate(app, access_key_id, region=region), output)
+
+
+@command.command()
+@_APP
+@output_option
+@asks_api
+def dissociate(client: "Client", app: str, output: Format) -> None:
+    """Take an app's association away."""
+    _print(client.dissociate(app), output)
+
+
+def _print(app: App, output: Format) -> None:
+    if output == "json":
+        write_json(app)
+    else:
+        write_record(_record(app))
+
+
+def _record(app: App) -> dict[str, object]:
+    return {
+        "app": app.name,
+        "app id": app.app_id,
+        "capability": app.capability,
+        "created": when(app.created_at),
+        "access key id": app.access_key_id,
+        "key id": app.key_id,
+        "key state": app.key_state,
+        "region": app.region,
+    }

@@ -1,0 +1,88 @@
+"""The console entry: finds the command, runs it, and turns whatever went wrong into one line and a code."""
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from aditus import __version__
+from aditus.cli import exits
+from aditus.domain.errors import AditusError
+
+COMMANDS = {
+    "serve": "serve",
+    "connect": "connect",
+    "configure": "configure",
+    "probe": "probe",
+    "login": "login",
+    "whoami": "whoami",
+    "keys": "keys",
+    "apps": "apps",
+    "tunnels": "tunnels",
+    "audit": "audit",
+    "tokens": "tokens",
+}
+"""Each command and its module here, which has it as `command`, in the order of `--help`."""
+
+DEBUG_VARIABLE = "ADITUS_DEBUG"
+
+
+class LazyGroup(click.Group):
+    """Imports a command when it is asked for: the agent loads nothing of the server, `--version` nothing."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"aditus.cli.{COMMANDS[cmd_name]}").command
+        return command
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="aditus", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help=f"Show where an internal error arose (or {DEBUG_VARIABLE}=1).")
+def root(debug: bool) -> None:
+    """Reach private services from the cloud, through tunnels that revocable access keys open."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command line (default: this process's) and return the exit code. Raises nothing."""
+    arguments = sys.argv[1:] if args is None else list(args)
+    debug = "--debug" in arguments or os.environ.get(DEBUG_VARIABLE) == "1"
+    try:
+        result = root.main(arguments, prog_name="aditus", standalone_mode=False)
+    except AditusError as error:
+        return _say(str(error), exits.exit_code(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return exits.USAGE
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "aditus"
+        return _say(f"{error.format_message()} Try: {path} --help", exits.USAGE)
+    except click.ClickException as error:
+        return _say(error.format_message(), exits.FAILURE)
+    except (click.Abort, KeyboardInterrupt):
+        return exits.INTERRUPTED
+    except Exception as error:  # noqa: BLE001  the last place: whatever it is, people get one line
+        if debug:
+            _say(traceback.format_exc().rstrip(), exits.FAILURE)
+        return _say(
+            f"internal error: {type(error).__name__}; run it again as `aditus --debug …` for details",
+            exits.FAILURE,
+        )
+    return result if isinstance(result, int) else exits.OK
+
+
+def _say(text: str, code: int) -> int:
+    # A secret in the wrong place of a command line comes back in click's complaint about it.
+    from aditus.telemetry.redact import redact
+
+    click.echo(f"aditus: {redact(text)}", err=True)
+    return code

@@ -1,0 +1,33 @@
+"""`aditus whoami`: who the API takes the caller for."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from aditus.cli.api import asks_api
+from aditus.cli.output import Format, output_option, write_json, write_record
+
+if TYPE_CHECKING:
+    from aditus.client.rest import Client
+
+
+@click.command()
+@output_option
+@asks_api
+def command(client: "Client", output: Format) -> None:
+    """Show who you are to the API, and what you may see."""
+    user = client.userinfo()
+    if output == "json":
+        write_json(user)
+        return
+    write_record(
+        {
+            "name": user.name,
+            "id": user.caller_id,
+            "organization": f"{user.organization} ({user.organization_id})",
+            "role": user.role,
+            "subscriptions": tuple(
+                f"{item.locator} {item.name} ({item.role})" for item in user.subscriptions
+            ),
+        }
+    )
