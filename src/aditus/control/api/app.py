@@ -3,10 +3,47 @@
 from collections.abc import Callable
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
+from aditus import __version__
+from aditus.control.api import apps, health, keys, subscriptions, tokens, tunnels
+from aditus.control.api.asking import PROBLEMS, TOKEN
+from aditus.control.api.gate import Gate
+from aditus.control.api.problems import on_aditus_error, on_http_error, on_validation_error
 from aditus.control.service.services import Services
+from aditus.domain.errors import AditusError
 
 
 def create_app(services: Services, *, ready: Callable[[], bool] = lambda: True) -> FastAPI:
     """The REST API over these services. `ready` joins the database in deciding `/readyz`."""
-    raise NotImplementedError
+    app = FastAPI(
+        title="Aditus",
+        summary="Access keys, apps and live tunnels",
+        version=__version__,
+        docs_url=None,  # it would load scripts from a CDN
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+        # Its logs and spans would carry texts of failures, and with them parts of requests, elsewhere.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    app.include_router(health.router(services.alive, ready), responses=PROBLEMS)
+    for routes in (
+        subscriptions.router(services.subscriptions, services.events),
+        keys.router(services.keys),
+        apps.router(services.apps),
+        tunnels.router(services.tunnels),
+        tokens.router(services.tokens),
+    ):
+        app.include_router(routes, dependencies=[TOKEN], responses=PROBLEMS)
+    app.add_exception_handler(AditusError, on_aditus_error)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(RequestValidationError, on_validation_error)
+    app.add_middleware(Gate, auth=services.auth)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

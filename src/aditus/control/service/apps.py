@@ -31,7 +31,7 @@ class Apps:
             if capability not in subscription.capabilities:
                 raise refusal(Denied("no-capability"))
             app = App(random_id(), name, subscription.subscription_id, capability, now)
-            claim(tx, caller, idempotency_key, app.app_id, now)
+            claim(tx, caller, idempotency_key, "app_id", app.app_id, now)
             if not apps.add(tx, app):
                 raise AditusError(
                     Code.CONFLICT,

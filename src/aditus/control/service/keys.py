@@ -83,7 +83,7 @@ class Keys:
             if isinstance(verdict, Denied):
                 raise refusal(verdict)
             quota = subscriptions.lock_quota(tx, subscription.subscription_id, region)
-            claim(tx, caller, idempotency_key, key_id, now)
+            claim(tx, caller, idempotency_key, "key_id", key_id, now)
             namesake = keys.find(tx, subscription.subscription_id, region, access_key_id, now)
             if namesake and namesake.state is not KeyState.REVOKED:
                 raise _exists()

@@ -73,7 +73,7 @@ class Tokens:
                     f"All {MAX_TOKENS} tokens of this user are in use.",
                     remedy="Revoke tokens that nobody needs any more.",
                 )
-            claim(tx, caller, idempotency_key, token_id, now)
+            claim(tx, caller, idempotency_key, "token_id", token_id, now)
             people.add_token(
                 tx,
                 token_id,

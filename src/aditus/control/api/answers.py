@@ -1,0 +1,259 @@
+"""What answers hold: the domain's values, with times as text. Secrets stand in two of them alone."""
+
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from aditus.control.api.texts import SentTime
+from aditus.domain.model import KeyState, NewAccessKey, NewApiToken, Role, SubscriptionInfo, UserInfo
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+Item = TypeVar("Item")
+
+
+class PageAnswer(Answer, Generic[Item]):
+    """A part of a list. `next_cursor` asks for the part after it and is empty on the last one."""
+
+    items: list[Item]
+    next_cursor: str = ""
+
+
+class CutAnswer(Answer):
+    """What was cut, or would be. `milliseconds` from the commit to the last cut."""
+
+    key_id: str
+    tunnels: int
+    streams: int
+    milliseconds: float
+
+
+class KeyAnswer(Answer):
+    key_id: str
+    access_key_id: str
+    subscription_id: str
+    region: str
+    capability: str
+    description: str
+    state: KeyState
+    connect_url: str
+    relay_url: str
+    created_at: SentTime
+    created_by: str
+    expires_at: SentTime | None
+    revoked_at: SentTime | None
+    revoked_by: str
+    last_used_at: SentTime | None
+    apps: list[str]
+
+
+class NewKeyAnswer(KeyAnswer):
+    """`secret_access_key` is shown this once; null when the caller gave a public key."""
+
+    secret_access_key: str | None
+
+    @classmethod
+    def of(cls, new: NewAccessKey) -> "NewKeyAnswer":
+        shown = KeyAnswer.model_validate(new.key).model_dump()
+        return cls(**shown, secret_access_key=new.secret.reveal() if new.secret else None)
+
+
+class SuspendAnswer(Answer):
+    key: KeyAnswer
+    cut: CutAnswer | None
+
+
+class RevokeResultAnswer(Answer):
+    access_key_id: str
+    key_id: str
+    result: str
+    cut: CutAnswer | None
+    apps: list[str]
+    pending_relays: list[str]
+
+
+class RevokeAnswer(Answer):
+    dry_run: bool
+    results: list[RevokeResultAnswer]
+
+
+class AppAnswer(Answer):
+    app_id: str
+    name: str
+    subscription_id: str
+    capability: str
+    created_at: SentTime
+    key_id: str
+    access_key_id: str
+    region: str
+    key_state: KeyState | None
+
+
+class AppStatusAnswer(Answer):
+    app: AppAnswer
+    tunnels: int
+    ports: list[int]
+
+
+class PortAnswer(Answer):
+    port: int
+    accepted: bool
+    verdict: str
+    detail: str
+
+
+class TunnelAnswer(Answer):
+    tunnel_id: str
+    key_id: str
+    access_key_id: str
+    subscription_id: str
+    region: str
+    instance: str
+    slot: int
+    agent_version: str
+    agent_host: str
+    peer: str
+    attached_at: SentTime
+    ports: list[PortAnswer]
+    streams: int
+    streams_total: int
+    bytes_in: int
+    bytes_out: int
+    rtt_ms: float | None
+
+
+class StreamAnswer(Answer):
+    tunnel_id: str
+    stream: int
+    port: int
+    source: str
+    opened_at: SentTime
+    bytes_in: int
+    bytes_out: int
+
+
+class AuditEventAnswer(Answer):
+    event_id: int
+    at: SentTime
+    actor_id: str
+    actor: str
+    action: str
+    object_id: str
+    object_name: str
+    region: str
+    details: dict[str, str | int | bool | None]
+
+
+class OrganizationAnswer(Answer):
+    organization_id: str
+    name: str
+    role: Role
+
+
+class MembershipAnswer(Answer):
+    locator: str
+    name: str
+    roles: list[Role]
+
+
+class UserInfoAnswer(Answer):
+    caller_id: str
+    name: str
+    organizations: list[OrganizationAnswer]
+    subscriptions: list[MembershipAnswer]
+
+    @classmethod
+    def of(cls, info: UserInfo) -> "UserInfoAnswer":
+        return cls(
+            caller_id=info.caller_id,
+            name=info.name,
+            organizations=[
+                OrganizationAnswer(
+                    organization_id=info.organization_id, name=info.organization, role=info.role
+                )
+            ],
+            subscriptions=[
+                MembershipAnswer(locator=one.locator, name=one.name, roles=[one.role])
+                for one in info.subscriptions
+            ],
+        )
+
+
+class QuotaAnswer(Answer):
+    used: int
+    limit: int
+
+
+class QuotasAnswer(Answer):
+    """By region."""
+
+    access_keys: dict[str, QuotaAnswer]
+
+
+class SubscriptionAnswer(Answer):
+    subscription_id: str
+    organization_id: str
+    locator: str
+    name: str
+    capabilities: list[str]
+    regions: list[str]
+    quotas: QuotasAnswer
+
+    @classmethod
+    def of(cls, info: SubscriptionInfo) -> "SubscriptionAnswer":
+        one = info.subscription
+        used = {quota.region: QuotaAnswer.model_validate(quota) for quota in info.access_keys}
+        return cls(
+            subscription_id=one.subscription_id,
+            organization_id=one.organization_id,
+            locator=one.locator,
+            name=one.name,
+            capabilities=list(one.capabilities),
+            regions=list(one.regions),
+            quotas=QuotasAnswer(access_keys=used),
+        )
+
+
+class TokenAnswer(Answer):
+    token_id: str
+    name: str
+    role: Role
+    created_at: SentTime
+    created_by: str
+    locator: str
+    expires_at: SentTime | None
+    last_used_at: SentTime | None
+
+
+class NewTokenAnswer(TokenAnswer):
+    """`token` is shown this once."""
+
+    token: str
+
+    @classmethod
+    def of(cls, new: NewApiToken) -> "NewTokenAnswer":
+        shown = TokenAnswer.model_validate(new.token).model_dump()
+        return cls(**shown, token=new.secret.reveal())
+
+
+class HealthAnswer(Answer):
+    status: str
+
+
+class Problem(Answer):
+    """RFC 9457. `type` ends in the code, `reason` is for programs, `detail` and `remedy` are for people."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    reason: str
+    remedy: str = ""
+    field: str = ""
+    request_id: str
+    key_id: str = ""  # of an idempotent replay; or app_id, or token_id
+    app_id: str = ""
+    token_id: str = ""

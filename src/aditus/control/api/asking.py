@@ -1,0 +1,40 @@
+"""What routes share: who asks, where, and how an error of theirs looks in the OpenAPI document."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Path, Request, Security
+from fastapi.security import HTTPBearer
+
+from aditus.control.api.answers import Problem
+from aditus.control.api.problems import MEDIA_TYPE
+from aditus.domain.model import Caller
+
+SUBSCRIPTION = "/v1/subscriptions/{locator}"
+ACCESS_KEYS = SUBSCRIPTION + "/regions/{region}/access-keys"
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "Anything else",
+        "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+    }
+}
+TOKEN = Security(HTTPBearer(auto_error=False, description="An API token, adtp_…"))
+"""For the OpenAPI document alone: the gate has checked the token before any route is looked for."""
+
+
+def _caller(request: Request) -> Caller:
+    caller: Caller = request.state.caller  # a defect, and so a 500, where the gate was passed by
+    return caller
+
+
+Asks = Annotated[Caller, Depends(_caller)]
+Locator = Annotated[str, Path(description="Of a subscription; 0: the caller's own")]
+Region = Annotated[str, Path(description="The name of a region")]
+KeyName = Annotated[str, Path(description="The unrevoked key of this ID, else the newest revoked one")]
+AppName = Annotated[str, Path(description="An app_id, or the name of an app")]
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        description="Makes sure that a create is not done twice. What was made is named, never shown again."
+    ),
+]
