@@ -73,9 +73,9 @@ class PostgresServer:
         try:
             binaries = self._binaries(folder)
             self._make_cluster(folder, binaries)
-            self.port = _free_port()
+            self.port = free_port()
             while not self._run(folder, binaries):
-                self.port = _free_port()
+                self.port = free_port()
         except BaseException:
             self.stop()
             raise
@@ -209,7 +209,8 @@ def _environment() -> dict[str, str]:
     return {"PATH": os.defpath, "LC_ALL": "C"}  # the log is read here, so in English
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now, below the ephemeral range."""
     for _ in range(PORT_TRIES):
         port = secrets.choice(PORTS)
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

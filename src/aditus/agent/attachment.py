@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 
 from aditus.agent.dialer import Dialer
 from aditus.domain.errors import AditusError, Code
@@ -23,7 +22,6 @@ class Attachment:
         self.link = link
         self.mux: Mux | None = None
         self.status: Status | None = None
-        self.since = time.time()
         self.grace = 0
         """Seconds that a relay which is leaving gives to running streams."""
         self._dialer = dialer
@@ -43,7 +41,6 @@ class Attachment:
             self.close()
             error = AditusError(Code.UNAVAILABLE, "no-status", f"{self.link.url.host} did not register us.")
             raise LinkFailure(error) from None
-        self.since = time.time()
 
     async def until_leaving(self) -> None:
         """Return when the relay says that it will leave. Raises `LinkFailure` when the session is over."""

@@ -11,7 +11,6 @@ from aditus.agent.attachment import Attachment
 from aditus.agent.dialer import Dialer
 from aditus.agent.settings import FAILURES_BEFORE_FIRST_ATTACH, AgentSettings
 from aditus.agent.status import LinkRow
-from aditus.domain.connect_url import ConnectUrl
 from aditus.domain.errors import AditusError
 from aditus.domain.ports import Signer
 from aditus.net.link import Backoff, Follow, Link, LinkFailure
@@ -32,10 +31,17 @@ class _Keeper:
     link: Link
     state: str = "connecting"
     note: str = ""
+    since: float = field(default_factory=time.time)
     attachment: Attachment | None = None
     failures: int = 0
     was_attached: bool = False
     backoff: Backoff = field(default_factory=Backoff)
+
+    def enter(self, state: str, note: str = "") -> None:
+        """The link is in this state from now on."""
+        if state != self.state:
+            self.since = time.time()
+        self.state, self.note = state, note
 
 
 class Agent:
@@ -64,7 +70,7 @@ class Agent:
         assert self._dialer is not None
         while True:
             attachment = Attachment(keeper.link, self._dialer)
-            keeper.state = "connecting"
+            keeper.enter("connecting", keeper.note)
             try:
                 await self._serve(keeper, attachment)
                 keeper.attachment = None
@@ -73,9 +79,9 @@ class Agent:
                 keeper.attachment = None
                 delay = self._delay_after(keeper, failure)
                 if delay is None:
-                    keeper.state, keeper.note = "stopped", failure.error.reason
+                    keeper.enter("stopped", failure.error.reason)
                     return failure.error
-                keeper.state, keeper.note = "waiting", failure.error.reason
+                keeper.enter("waiting", failure.error.reason)
                 _log.warning(
                     "%s",
                     failure.error,
@@ -90,7 +96,7 @@ class Agent:
         """Attach, and serve until the relay says that it will leave. Raises `LinkFailure`."""
         await attachment.attach()
         keeper.attachment = attachment
-        keeper.state, keeper.note = "attached", ""
+        keeper.enter("attached")
         keeper.was_attached = True
         keeper.failures = 0
         keeper.backoff.reset()
@@ -134,7 +140,7 @@ class Agent:
         """Why this agent is of no use to apps now; empty when it is ready."""
         reasons = []
         if not any(keeper.attachment for keeper in self._keepers):
-            links = ", ".join(f"{_where(k.link.url)} {k.state} {k.note}".strip() for k in self._keepers)
+            links = ", ".join(f"{k.link.url.audience} {k.state} {k.note}".strip() for k in self._keepers)
             reasons.append(f"no link is up: {links}")
         if self._dialer is not None:
             reasons += [f"spec {spec}: {why.token}" for spec, why in self._dialer.failing.items()]
@@ -145,9 +151,9 @@ class Agent:
         return [self._row(keeper) for keeper in self._keepers]
 
     def _row(self, keeper: _Keeper) -> LinkRow:
-        attachment, relay = keeper.attachment, _where(keeper.link.url)
+        attachment, relay = keeper.attachment, keeper.link.url.audience
         if attachment is None or attachment.mux is None or attachment.status is None:
-            return LinkRow(relay, keeper.state, "", 0, 0, 0, None, time.time(), keeper.note)
+            return LinkRow(relay, keeper.state, "", 0, 0, 0, None, keeper.since, keeper.note)
         mux = attachment.mux
         ports = " ".join(
             str(entry.port) if entry.verdict.accepted else f"{entry.port}({entry.verdict.token})"
@@ -161,10 +167,6 @@ class Agent:
             bytes_in=mux.bytes_received,
             bytes_out=mux.bytes_sent,
             rtt_ms=mux.session.rtt * 1000 or None,
-            since=attachment.since,
+            since=keeper.since,
             note=keeper.note,
         )
-
-
-def _where(url: ConnectUrl) -> str:
-    return url.audience

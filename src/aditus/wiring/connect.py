@@ -32,9 +32,11 @@ def run(config: ConnectConfig, status: StatusView | None = None) -> int:
     on a terminal; the log then goes to the file alone.
     """
     level = logging.DEBUG if config.debug else logging.INFO
-    log.setup(config.log_format, file=config.log_file, level=level, quiet=status is not None)
+    log.setup(config.log_format, file=config.log_file, level=level)
     for notice in config.notices:
         _log.warning("%s", notice)
+    if status is not None:  # the terminal is the status line's from now on
+        log.setup(config.log_format, file=config.log_file, level=level, quiet=True)
     try:
         return process.run(_main(config, status))
     finally:

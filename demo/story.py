@@ -1,0 +1,345 @@
+"""The demo, step by step: what a person sees, and what has to hold for it to go on."""
+
+import json
+import os
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from aditus.client.rest import Client
+from aditus.domain.keytext import mask
+from aditus.domain.model import RevokeResult
+from demo.postgres import PostgresServer, free_port
+from demo.stage import Process, StepFailed, aditus, shown, wait_for
+
+ROWS = 5_000
+WORKERS = 4
+WORK_SECONDS = 4.0
+KEY_ID = "demo-key"
+APP = "reports"
+STREAMING_QUERY = "SELECT n, repeat('x', 2000) FROM generate_series(1, 100000000) AS n"
+
+
+@dataclass(slots=True)
+class Ports:
+    """Where everything listens, all on 127.0.0.1 and all free a moment ago."""
+
+    api: int
+    relay: int
+    app: int
+
+    @classmethod
+    def choose(cls) -> "Ports":
+        found: set[int] = set()
+        while len(found) < 3:
+            found.add(free_port())
+        return cls(*found)
+
+
+class Story:
+    """Tells the steps on `console`. With `keep` it stops before the revoke, for people to play."""
+
+    def __init__(self, console: Console, *, keep: bool) -> None:
+        self._console = console
+        self._keep = keep
+        self._ports = Ports.choose()
+        self._step = 0
+
+    def tell(self) -> None:
+        """The whole story. Raises `StepFailed` at the first step that does not hold."""
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aditus-demo-")))
+            self._serve(folder, stack)
+            database = self._database(stack)
+            secret_file, url = self._key(folder)
+            self._app()
+            agent = self._agent(folder, database, secret_file, url, stack)
+            self._query(database)
+            self._watch(database)
+            if self._keep:
+                self._play(folder, database)
+                return
+            self._revoke(database, url, agent)
+            self._after(folder, url, agent)
+
+    # --- the steps -----------------------------------------------------------------------------
+
+    def _serve(self, folder: Path, stack: ExitStack) -> None:
+        self._say("Start Aditus", "Control plane, relay and SQLite in one process, from an empty folder.")
+        data = folder / "aditus"
+        command = aditus(
+            *("serve", "--data", str(data)),
+            *("--api-listen", f"127.0.0.1:{self._ports.api}"),
+            *("--relay-listen", f"127.0.0.1:{self._ports.relay}"),
+            *("--metrics-listen", "off"),
+        )
+        self._command(command)
+        server = Process("aditus serve", command, {})
+        stack.callback(server.stop)
+        server.wait_said("aditus keys generate")
+        self._data = data
+        self._token = (data / "owner.token").read_text().strip()
+        self._api = f"http://127.0.0.1:{self._ports.api}"
+        self._client = Client(self._api, self._token)
+        stack.callback(self._client.close)
+        self._held(f"it made its database, a development CA and an owner, and listens (process {server.pid})")
+
+    def _database(self, stack: ExitStack) -> PostgresServer:
+        self._say(
+            "The on-premises database", "A real PostgreSQL, on a port that no app in the cloud can reach."
+        )
+        database = PostgresServer({"fsync": "off"})
+        stack.enter_context(database)
+        with psycopg.connect(database.url()) as connection:
+            connection.execute(
+                "CREATE TABLE orders AS SELECT n AS id, 'customer ' || n % 97 AS customer,"
+                " (n * 7919 % 100000) / 100.0 AS amount FROM generate_series(1, %s) AS n",
+                [ROWS],
+            )
+            version = connection.execute("SHOW server_version").fetchone()
+        self._held(
+            f"PostgreSQL {version[0] if version else '?'} with {ROWS:,} orders, at 127.0.0.1:{database.port}"
+        )
+        return database
+
+    def _key(self, folder: Path) -> tuple[Path, str]:
+        self._say(
+            "Generate an access key",
+            "Its secret is an Ed25519 private key, shown this once; the server keeps the public key alone.",
+        )
+        answer = self._run("keys", "generate", KEY_ID, "--capability", "integration", "-o", "json")
+        secret, url = answer["secret_access_key"], answer["connect_url"]
+        secret_file = folder / "demo.key"
+        secret_file.touch(mode=0o600)
+        secret_file.write_text(secret)
+        self._held(f"secret {mask(secret)}")
+        self._held(f"Connect URL {url}")
+        return secret_file, url
+
+    def _app(self) -> None:
+        self._say("Associate an app with it", "An app has at most one key, of its own capability.")
+        self._run("apps", "create", APP, "--capability", "integration", "-o", "json")
+        app = self._run("apps", "associate", APP, KEY_ID, "-o", "json")
+        self._expect(app["access_key_id"] == KEY_ID, f"{APP} is associated with {app['access_key_id']}")
+
+    def _agent(
+        self, folder: Path, database: PostgresServer, secret_file: Path, url: str, stack: ExitStack
+    ) -> Process:
+        self._say(
+            "Start the agent",
+            "It runs beside the database, dials out over WSS, and opens no port to the outside.",
+        )
+        command = aditus(
+            *("connect", "--access-key-file", str(secret_file)),
+            *("--ca-file", str(self._data / "ca.pem")),
+            *("--health-listen", "off"),
+            *("-s", f"{self._ports.app}:127.0.0.1:{database.port}", url),
+        )
+        self._command(command)
+        agent = Process("aditus connect", command, {})
+        stack.callback(agent.stop)
+        agent.wait_said("attached")
+        tunnel = self._client.tunnels()[0]
+        self._expect(
+            [port.port for port in tunnel.ports if port.accepted] == [self._ports.app],
+            f"it is attached from {tunnel.peer} and serves app port {self._ports.app} (process {agent.pid})",
+        )
+        return agent
+
+    def _query(self, database: PostgresServer) -> None:
+        self._say(
+            "Run SQL through the tunnel", f"psycopg connects to 127.0.0.1:{self._ports.app}, the app port."
+        )
+        query = "SELECT count(*), round(sum(amount), 2) FROM orders"
+        with psycopg.connect(self._through(database)) as tunnelled, psycopg.connect(database.url()) as direct:
+            got, expected = tunnelled.execute(query).fetchone(), direct.execute(query).fetchone()
+        self._console.print(f"     [dim]{query}[/dim]", highlight=False)
+        self._expect(
+            got == expected and got is not None,
+            f"{got[0] if got else 0:,} orders worth {got[1] if got else 0}, the same as at the database itself",
+        )
+
+    def _watch(self, database: PostgresServer) -> None:
+        self._say("Watch it live", f"{WORKERS} connections read the orders for {WORK_SECONDS:.0f} seconds.")
+        until = time.monotonic() + WORK_SECONDS
+        counts = [0] * WORKERS
+
+        def read(worker: int) -> None:
+            with psycopg.connect(self._through(database)) as connection:
+                while time.monotonic() < until:
+                    counts[worker] += len(connection.execute("SELECT * FROM orders").fetchall())
+
+        workers = [threading.Thread(target=read, args=(number,)) for number in range(WORKERS)]
+        for worker in workers:
+            worker.start()
+        with Live(self._table(), console=self._console, transient=False, auto_refresh=False) as live:
+            while time.monotonic() < until:
+                live.update(self._table(), refresh=self._console.is_terminal)
+                time.sleep(0.25)
+            live.update(self._table(), refresh=True)
+        for worker in workers:
+            worker.join()
+        self._expect(min(counts) >= ROWS, f"{sum(counts):,} rows came through")
+
+    def _play(self, folder: Path, database: PostgresServer) -> None:
+        self._say("Play", "Everything stays up until you press Ctrl-C. In another terminal:")
+        lines = (
+            f"export ADITUS_API={self._api} ADITUS_TOKEN=$(cat {self._data / 'owner.token'})",
+            f"export PATH={Path(aditus()[0]).parent}:$PATH",
+            f"psql '{self._through(database)}'      # or any other client",
+            "aditus tunnels list",
+            f"aditus keys revoke {KEY_ID}",
+        )
+        for line in lines:
+            self._console.print(f"     {line}", highlight=False, soft_wrap=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            self._console.print("\n[dim]Stopping everything.[/dim]")
+
+    def _revoke(self, database: PostgresServer, url: str, agent: Process) -> None:
+        self._say(
+            "Revoke the key while a query streams",
+            "One call. The SQL connection must die, and not by its own.",
+        )
+        cut = StreamingQuery(self._through(database))
+        wait_for(lambda: cut.rows > 1_000, "rows of the streaming query")
+        before = cut.rows
+        started = time.monotonic()
+        result = self._client.revoke_keys([KEY_ID])[0]
+        answered = time.monotonic()
+        self._console.print(f"     [dim]$ aditus keys revoke {KEY_ID} --yes[/dim]", highlight=False)
+        cut.join()
+        self._expect(cut.error is not None, f"after {cut.rows:,} rows: {cut.error}")
+        self._expect(cut.rows >= before and cut.ended > started, "the query was in full flow when it was cut")
+        self._receipt(result, (cut.ended - started) * 1000, (answered - started) * 1000)
+
+    def _receipt(self, result: RevokeResult, seen: float, answered: float) -> None:
+        if result.cut is None:
+            raise StepFailed("the revoke answered without a receipt")
+        self._expect(
+            result.cut.streams >= 1 and result.cut.tunnels == 1,
+            f"cut {result.cut.streams} stream(s) and {result.cut.tunnels} tunnel(s)"
+            f" [bold]{result.cut.milliseconds:.1f} ms[/bold] after the commit",
+        )
+        self._held(
+            f"the app saw its connection reset [bold]{seen:.1f} ms[/bold] after asking;"
+            f" the answer came after {answered:.1f} ms, when all was cut"
+        )
+
+    def _after(self, folder: Path, url: str, agent: Process) -> None:
+        self._say(
+            "What is left", "Nothing that opens a door, and everything that an administrator wants to know."
+        )
+        status = _get(url.replace("wss://", "https://"), self._data / "ca.pem")
+        self._expect(status == 404, f"the Connect URL answers {status}")
+        code = agent.wait()
+        why = next((line for line in reversed(agent.lines) if line.startswith("aditus:")), "")
+        self._expect(code == 3 and "revoked" in why, f"the agent ended with exit code {code}: {why}")
+        app = self._run("apps", "show", APP, "-o", "json")
+        self._expect(
+            app["access_key_id"] == KEY_ID and app["key_state"] == "revoked",
+            f"{APP} is still associated with {KEY_ID}, marked {app['key_state']}, until somebody removes it by hand",
+        )
+        gone = self._run("apps", "dissociate", APP, "-o", "json")
+        self._expect(not gone["access_key_id"], f"now it is removed: {APP} has no key")
+
+    # --- how it is told ------------------------------------------------------------------------
+
+    def _say(self, title: str, meaning: str) -> None:
+        self._step += 1
+        self._console.print(f"\n[bold cyan]{self._step:2}  {title}[/bold cyan]", highlight=False)
+        self._console.print(f"     {meaning}", highlight=False)
+
+    def _held(self, what: str) -> None:
+        self._console.print(f"  [green]✓[/green]  {what}", highlight=False, soft_wrap=True)
+
+    def _expect(self, holds: bool, what: str) -> None:
+        if not holds:
+            raise StepFailed(f"it does not hold that {what}")
+        self._held(what)
+
+    def _command(self, command: list[str]) -> None:
+        self._console.print(f"     [dim]$ {shown(command)}[/dim]", highlight=False, soft_wrap=True)
+
+    def _run(self, *words: str) -> dict[str, str]:
+        """Run an `aditus` command as a person would, and read its JSON."""
+        command = aditus(*words)
+        self._command(command)
+        environment = {"ADITUS_API": self._api, "ADITUS_TOKEN": self._token}
+        done = subprocess.run(
+            command, env=os.environ | environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise StepFailed(
+                f"{shown(command)} ended with exit code {done.returncode}: {done.stderr.strip()}"
+            )
+        answer: dict[str, str] = json.loads(done.stdout)
+        return answer
+
+    def _through(self, database: PostgresServer) -> str:
+        return f"postgresql://{database.user}:{database.password}@127.0.0.1:{self._ports.app}/postgres"
+
+    def _table(self) -> Table:
+        table = Table(box=None, padding=(0, 2), pad_edge=False, title_justify="left")
+        for column in ("     tunnel", "agent", "key", "ports"):
+            table.add_column(column)
+        for column in ("streams", "from apps", "to apps", "round trip"):
+            table.add_column(column, justify="right")
+        for tunnel in self._client.tunnels():
+            table.add_row(
+                f"     {tunnel.tunnel_id}",
+                tunnel.agent_host,
+                tunnel.access_key_id,
+                " ".join(str(port.port) for port in tunnel.ports),
+                str(tunnel.streams),
+                f"{tunnel.bytes_in / 1e3:,.0f} kB",
+                f"{tunnel.bytes_out / 1e6:,.1f} MB",
+                f"{tunnel.rtt_ms:.2f} ms" if tunnel.rtt_ms else "",
+            )
+        return table
+
+
+class StreamingQuery(threading.Thread):
+    """An app that reads a result without an end, until something ends it."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(name="streaming-query")
+        self.rows = 0
+        self.ended = 0.0
+        self.error: str | None = None
+        self._url = url
+        self.start()
+
+    def run(self) -> None:
+        try:
+            with psycopg.connect(self._url) as connection:
+                for _ in connection.cursor().stream(STREAMING_QUERY, size=100):
+                    self.rows += 1
+        except psycopg.OperationalError as error:
+            self.ended = time.monotonic()
+            self.error = str(error).strip().splitlines()[0]
+
+
+def _get(url: str, ca_file: Path) -> int:
+    """The status of a plain GET, verified against the development CA."""
+    context = ssl.create_default_context(cafile=ca_file)
+    try:
+        with urllib.request.urlopen(url, context=context, timeout=10) as answer:
+            status: int = answer.status
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    return status
