@@ -57,7 +57,7 @@ def parse_host(text: str, option: str) -> str:
 def _host(text: str, option: str) -> str:
     if text.startswith("["):
         try:
-            return str(ipaddress.IPv6Address(text[1:-1]))
+            return str(ipaddress.IPv6Address(text[1:-1] if text.endswith("]") else text))
         except ValueError:
             raise _refuse(option, "has no IPv6 address in its brackets") from None
     if not text:

@@ -99,7 +99,9 @@ def connect_config(options: ConnectOptions, surroundings: Surroundings) -> Conne
         payload=bool(options.payload and options.debug),
         ca_file=options.ca_file,
         proxy=_proxy(options.proxy),
-        health_listen=parse_optional(options.health_listen or HEALTH_LISTEN, "--health-listen"),
+        health_listen=parse_optional(
+            HEALTH_LISTEN if options.health_listen is None else options.health_listen, "--health-listen"
+        ),
         health_named=options.health_listen is not None,
         notices=(*found.notices, *url_notices, *_option_notices(options)),
     )
@@ -111,7 +113,7 @@ class _Places:
     def __init__(self, options: ConnectOptions, surroundings: Surroundings) -> None:
         self._options = options
         self._surroundings = surroundings
-        self._name = options.profile or DEFAULT
+        self._name = DEFAULT if options.profile is None else options.profile
         self._read = False
         self._profile: Profile | None = None
 
@@ -221,8 +223,7 @@ def _relay(text: str, source: str) -> ConnectUrl:
 def _network_check_url(text: str | None) -> str | None:
     if text is None:
         return None
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _is_url(text, ("http", "https")):
         raise invalid(
             "bad-url",
             "--network-check-url is not a URL that begins with http:// or https:// and a host.",
@@ -235,12 +236,7 @@ def _network_check_url(text: str | None) -> str | None:
 def _proxy(text: str | None) -> SecretText | None:
     if text is None:
         return None
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in PROXY_SCHEMES and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is no number
-        usable = False
-    if not usable:
+    if not _is_url(text, PROXY_SCHEMES):
         raise invalid(
             "bad-proxy",
             f"--proxy is not scheme://[user:password@]host:port with one of {', '.join(PROXY_SCHEMES)}.",
@@ -248,6 +244,14 @@ def _proxy(text: str | None) -> SecretText | None:
             field="proxy",
         )
     return SecretText(text)
+
+
+def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket without the other
+        return False
 
 
 def _option_notices(options: ConnectOptions) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ MAX_BYTES = 1024 * 1024  # of one file; thousands of profiles fit in
 STDIN = "-"
 
 _HEADER = re.compile(r"\[(.+)\]")  # as configparser reads it, of a line without outer blanks
-_OPTION = re.compile(r"(\s*)([^=:]*?)\s*[=:]")
 
 Sections = Mapping[str, Mapping[str, str]]
 
@@ -122,20 +121,27 @@ def _with_values(text: str, section: str, values: Mapping[str, str]) -> str:
         gap = [""] if lines and lines[-1].strip() else []
         return "\n".join([*lines, *gap, f"[{section}]", *new, ""])
     end = min((i for i in headers if i > start), default=len(lines))
+    while not lines[end - 1].strip():
+        end -= 1  # the gap before the next section
     kept = _without(lines[start + 1 : end], {name.lower() for name in values})
-    return "\n".join([*lines[: start + 1], *new, *kept, *lines[end:], ""])
+    # Last, because a line that is indented would go on with the value before it.
+    return "\n".join([*lines[: start + 1], *kept, *new, *lines[end:], ""])
 
 
 def _without(lines: list[str], names: set[str]) -> list[str]:
     kept = []
-    dropped_at: int | None = None  # the indent of the option that is being dropped
+    option_indent: int | None = None
+    is_kept = True
     for line in lines:
-        indent = len(line) - len(line.lstrip())
-        if dropped_at is not None and line.strip() and indent > dropped_at:
-            continue  # the value goes on
-        found = _OPTION.match(line)
-        dropped_at = indent if found and found[2].strip().lower() in names else None
-        if dropped_at is None:
+        bare = line.lstrip()
+        if not bare or bare[0] in "#;":
+            kept.append(line)
+            continue
+        indent = len(line) - len(bare)
+        if option_indent is None or indent <= option_indent:  # else the value before goes on
+            option_indent = indent
+            is_kept = re.split("[=:]", bare)[0].strip().lower() not in names
+        if is_kept:
             kept.append(line)
     return kept
 

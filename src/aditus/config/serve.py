@@ -92,7 +92,9 @@ def serve_config(options: ServeOptions, surroundings: Surroundings) -> ServeConf
         tls_cert=options.tls_cert,
         tls_key=options.tls_key,
         trusted_proxies=tuple(dict.fromkeys(map(_network, options.trusted_proxies))),
-        metrics_listen=parse_optional(options.metrics_listen or METRICS_LISTEN, "--metrics-listen"),
+        metrics_listen=parse_optional(
+            METRICS_LISTEN if options.metrics_listen is None else options.metrics_listen, "--metrics-listen"
+        ),
         metrics_named=options.metrics_listen is not None,
         log_format=options.log_format,
         log_file=options.log_file,
