@@ -9,9 +9,11 @@ from rich.console import Console
 from demo.stage import StepFailed
 from demo.story import Story
 
+PIPE_WIDTH = 110
+
 
 def main() -> int:
-    console = Console(soft_wrap=True)
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
     started = time.monotonic()
     try:
         Story(console, keep=os.environ.get("KEEP", "") not in ("", "0")).tell()

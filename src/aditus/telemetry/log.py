@@ -27,7 +27,7 @@ Format = Literal["text", "json"]
 
 FILE_BYTES = 10 * 1024 * 1024  # then the file is renamed to .1, and so on
 FILES_KEPT = 5
-CHATTY = ("picows", "aiofastnet", "uvicorn", "httpx2", "httpcore2")
+CHATTY = ("alembic", "picows", "aiofastnet", "uvicorn", "httpx2", "httpcore2")
 """Loggers of libraries that report every connection or request at INFO; heard below WARNING only at DEBUG."""
 
 _COLOURS = {"DEBUG": "\x1b[2m", "WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[1;31m"}
