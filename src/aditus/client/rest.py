@@ -1,9 +1,17 @@
 """The REST API as methods. Every failure is an `AditusError`, as the server meant it."""
 
-from collections.abc import Iterator, Sequence
+import base64
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from typing import Any, TypeVar
+from urllib.parse import quote
 
+from aditus.client.decode import decode
+from aditus.client.http import Http
+from aditus.domain.errors import AditusError, Code, invalid
+from aditus.domain.keytext import SecretText
 from aditus.domain.model import (
     AccessKey,
     ApiToken,
@@ -11,42 +19,67 @@ from aditus.domain.model import (
     AppStatus,
     AuditEvent,
     KeyState,
+    Membership,
     NewAccessKey,
     NewApiToken,
+    Quota,
     RevokeResult,
     Role,
     StreamView,
+    Subscription,
     SubscriptionInfo,
     SuspendResult,
     TunnelView,
     UserInfo,
 )
 
+PAGE = 500  # items asked for at once
+
+T = TypeVar("T")
+
 
 class Client:
     """The API at `api_url`, asked as the holder of `token`, about one subscription (`0`: the token's own).
 
     `region` may be left empty everywhere while the subscription has one region. Times are Unix seconds.
-    Raises `AditusError` unavailable `api-unreachable` and `not-aditus` besides what the server answers.
-    Use it as a context manager, or call `close`. One at a time per thread.
+    Raises `AditusError` unavailable `api-unreachable`, `api-certificate` and `not-aditus` besides what the
+    server answers. Use it as a context manager, or call `close`. Safe for use from many threads.
     """
 
     def __init__(
         self, api_url: str, token: str, ca_file: Path | None = None, *, subscription: str = "0"
-    ) -> None: ...
+    ) -> None:
+        self._http = Http(api_url, token, ca_file)
+        self._subscription = f"/v1/subscriptions/{quote(subscription, safe='')}"
+        self._only_region = ""
 
     def __enter__(self) -> "Client":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        self.close()
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
 
-    def userinfo(self) -> UserInfo: ...
+    # --- who, and where ---
 
-    def subscription(self) -> SubscriptionInfo: ...
+    def userinfo(self) -> UserInfo:
+        """Who the token is."""
+        return self._decoded(_user_info, self._http.request("GET", "/v1/userinfo"))
+
+    def subscription(self) -> SubscriptionInfo:
+        """The subscription, and how much of its quotas is used."""
+        return self._decoded(_subscription_info, self._http.request("GET", self._subscription))
+
+    def audit_events(self) -> Iterator[AuditEvent]:
+        """What was done, newest first; asks for a page when it is needed."""
+        return self._pages(AuditEvent, f"{self._subscription}/audit-events", {})
+
+    # --- access keys ---
 
     def generate_key(
         self,
@@ -58,52 +91,209 @@ class Client:
         expires_at: float | None = None,
         public_key: bytes | None = None,
         idempotency_key: str = "",
-    ) -> NewAccessKey: ...
+    ) -> NewAccessKey:
+        """Generate a key. With `public_key` (32 bytes) `secret` is None: it stays with whoever made it."""
+        body: dict[str, object] = {
+            "access_key_id": access_key_id,
+            "capability": capability,
+            "description": description,
+            "expires_at": _rfc3339(expires_at),
+        }
+        if public_key is not None:
+            body["public_key"] = base64.urlsafe_b64encode(public_key).decode().rstrip("=")
+        answer = self._http.request("POST", self._keys(region), body=body, idempotency_key=idempotency_key)
+        return self._decoded(_new_key, answer)
 
-    def list_keys(self, *, region: str = "", state: KeyState | None = None) -> Iterator[AccessKey]: ...
+    def list_keys(self, *, region: str = "", state: KeyState | None = None) -> Iterator[AccessKey]:
+        """Keys, oldest first; asks for a page when it is needed."""
+        return self._pages(AccessKey, self._keys(region), {"state": state.value} if state else {})
 
-    def show_key(self, access_key_id: str, *, region: str = "") -> AccessKey: ...
+    def show_key(self, access_key_id: str, *, region: str = "") -> AccessKey:
+        """The unrevoked key of this ID, else the newest revoked one."""
+        return self._one(AccessKey, "GET", self._key(access_key_id, region))
 
-    def describe_key(self, access_key_id: str, description: str, *, region: str = "") -> AccessKey: ...
+    def describe_key(self, access_key_id: str, description: str, *, region: str = "") -> AccessKey:
+        """Change the description of a key."""
+        return self._one(AccessKey, "PATCH", self._key(access_key_id, region), {"description": description})
 
-    def set_key_expiry(
-        self, access_key_id: str, expires_at: float | None, *, region: str = ""
-    ) -> AccessKey: ...
+    def set_key_expiry(self, access_key_id: str, expires_at: float | None, *, region: str = "") -> AccessKey:
+        """Change when a key expires (None: never); revives an expired one."""
+        return self._one(
+            AccessKey, "PATCH", self._key(access_key_id, region), {"expires_at": _rfc3339(expires_at)}
+        )
 
     def revoke_keys(
         self, access_key_ids: Sequence[str], *, region: str = "", dry_run: bool = False
-    ) -> tuple[RevokeResult, ...]: ...
+    ) -> tuple[RevokeResult, ...]:
+        """Revoke 1 to 500 keys, or tell what that would cut; one result per id, in the order given."""
+        body = {"access_key_ids": list(access_key_ids), "dry_run": dry_run}
+        answer = self._http.request("POST", f"{self._keys(region)}/revoke", body=body)
+        return self._decoded(
+            lambda data: tuple(decode(RevokeResult, result) for result in data["results"]), answer
+        )
 
-    def suspend_key(self, access_key_id: str, *, region: str = "") -> SuspendResult: ...
+    def suspend_key(self, access_key_id: str, *, region: str = "") -> SuspendResult:
+        """Stop a key until it is resumed; its tunnels are cut."""
+        return self._one(SuspendResult, "POST", f"{self._key(access_key_id, region)}/suspend")
 
-    def resume_key(self, access_key_id: str, *, region: str = "") -> AccessKey: ...
+    def resume_key(self, access_key_id: str, *, region: str = "") -> AccessKey:
+        """Let a suspended key work again."""
+        return self._one(AccessKey, "POST", f"{self._key(access_key_id, region)}/resume")
 
-    def create_app(self, name: str, capability: str) -> App: ...
+    # --- apps: `app` is an app_id or a name ---
 
-    def list_apps(self) -> Iterator[App]: ...
+    def create_app(self, name: str, capability: str) -> App:
+        """Create an app."""
+        return self._one(App, "POST", f"{self._subscription}/apps", {"name": name, "capability": capability})
 
-    def show_app(self, app: str) -> App: ...
+    def list_apps(self) -> Iterator[App]:
+        """Apps, oldest first; asks for a page when it is needed."""
+        return self._pages(App, f"{self._subscription}/apps", {})
 
-    def app_status(self, app: str) -> AppStatus: ...
+    def show_app(self, app: str) -> App:
+        """One app, with its association."""
+        return self._one(App, "GET", self._app(app))
 
-    def delete_app(self, app: str) -> None: ...
+    def app_status(self, app: str) -> AppStatus:
+        """What an app could reach now."""
+        return self._one(AppStatus, "GET", f"{self._app(app)}/status")
 
-    def associate(self, app: str, access_key_id: str, *, region: str = "") -> App: ...
+    def delete_app(self, app: str) -> None:
+        """Forget an app and its association."""
+        self._http.request("DELETE", self._app(app))
 
-    def dissociate(self, app: str) -> App: ...
+    def associate(self, app: str, access_key_id: str, *, region: str = "") -> App:
+        """Give an app its one key, in place of the one it had. Without `region`, the server looks in all."""
+        query = {"tunnelKey": access_key_id, **({"region": region} if region else {})}
+        answer = self._http.request("PUT", f"{self._app(app)}/env/tunnelkey", query=query)
+        return self._decoded(lambda data: decode(App, data), answer)
 
-    def tunnels(self) -> tuple[TunnelView, ...]: ...
+    def dissociate(self, app: str) -> App:
+        """Take an app's key away, dead or alive."""
+        return self._one(App, "DELETE", f"{self._app(app)}/env/tunnelkey")
 
-    def streams(self) -> tuple[StreamView, ...]: ...
+    # --- what is live now ---
 
-    def cut_tunnel(self, tunnel_id: str) -> None: ...
+    def tunnels(self) -> tuple[TunnelView, ...]:
+        """The live tunnels, oldest first."""
+        return tuple(self._pages(TunnelView, f"{self._subscription}/tunnels", None))
 
-    def audit_events(self) -> Iterator[AuditEvent]: ...
+    def streams(self) -> tuple[StreamView, ...]:
+        """The live streams, oldest first."""
+        return tuple(self._pages(StreamView, f"{self._subscription}/streams", None))
+
+    def cut_tunnel(self, tunnel_id: str) -> None:
+        """End one tunnel; its agent may come back."""
+        self._http.request("DELETE", f"{self._subscription}/tunnels/{quote(tunnel_id, safe='')}")
+
+    # --- API tokens ---
 
     def create_token(
         self, name: str, *, role: Role | None = None, expires_at: float | None = None, locator: str = ""
-    ) -> NewApiToken: ...
+    ) -> NewApiToken:
+        """Make a token of one's own. `role` None: that of this token; `locator`: for a team_admin's."""
+        body = {
+            "name": name,
+            "role": role.value if role else None,
+            "locator": locator,
+            "expires_at": _rfc3339(expires_at),
+        }
+        answer = self._http.request("POST", "/v1/tokens", body=body)
+        return self._decoded(
+            lambda data: NewApiToken(decode(ApiToken, data), SecretText(data["token"])), answer
+        )
 
-    def list_tokens(self) -> tuple[ApiToken, ...]: ...
+    def list_tokens(self) -> tuple[ApiToken, ...]:
+        """One's own unrevoked tokens, oldest first."""
+        return tuple(self._pages(ApiToken, "/v1/tokens", None))
 
-    def revoke_token(self, token_id: str) -> None: ...
+    def revoke_token(self, token_id: str) -> None:
+        """End a token of one's own."""
+        self._http.request("DELETE", f"/v1/tokens/{quote(token_id, safe='')}")
+
+    # --- how ---
+
+    def _keys(self, region: str) -> str:
+        return f"{self._subscription}/regions/{quote(region or self._one_region(), safe='')}/access-keys"
+
+    def _key(self, access_key_id: str, region: str) -> str:
+        return f"{self._keys(region)}/{quote(access_key_id, safe='')}"
+
+    def _app(self, app: str) -> str:
+        return f"{self._subscription}/apps/{quote(app, safe='')}"
+
+    def _one_region(self) -> str:
+        """The region of a subscription that has one; asked for once."""
+        if not self._only_region:
+            regions = self.subscription().subscription.regions
+            if not regions:
+                raise AditusError(
+                    Code.NOT_FOUND,
+                    "no-region",
+                    "The subscription has no region.",
+                    remedy="Ask the operator of the server for one.",
+                )
+            if len(regions) > 1:
+                raise invalid(
+                    "region-needed",
+                    f"The subscription has several regions: {', '.join(regions)}.",
+                    remedy="Say which one is meant with --region.",
+                    field="region",
+                )
+            self._only_region = regions[0]
+        return self._only_region
+
+    def _one(self, kind: type[T], method: str, path: str, body: Mapping[str, object] | None = None) -> T:
+        answer = self._http.request(method, path, body=body)
+        return self._decoded(lambda data: decode(kind, data), answer)
+
+    def _pages(self, kind: type[T], path: str, query: Mapping[str, str] | None) -> Iterator[T]:
+        """The items of all pages; `query` None: of a list that has one page."""
+        cursor = ""
+        while True:
+            page: dict[str, str | int] = {"limit": PAGE, "cursor": cursor}
+            answer = self._http.request("GET", path, query=None if query is None else page | dict(query))
+            items, cursor = self._decoded(
+                lambda data: ([decode(kind, item) for item in data["items"]], str(data["next_cursor"])),
+                answer,
+            )
+            yield from items
+            if not cursor:
+                return
+
+    def _decoded(self, read: Callable[[Any], T], answer: Any) -> T:
+        try:
+            return read(answer)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise self._http.not_aditus("with other fields") from error
+
+
+def _new_key(data: Any) -> NewAccessKey:
+    secret = data["secret_access_key"]
+    return NewAccessKey(decode(AccessKey, data), None if secret is None else SecretText(secret))
+
+
+def _user_info(data: Any) -> UserInfo:
+    organization = data["organizations"][0]
+    return UserInfo(
+        caller_id=data["caller_id"],
+        name=data["name"],
+        organization_id=organization["organization_id"],
+        organization=organization["name"],
+        role=Role(organization["role"]),
+        subscriptions=tuple(
+            Membership(one["locator"], one["name"], Role(one["roles"][0])) for one in data["subscriptions"]
+        ),
+    )
+
+
+def _subscription_info(data: Any) -> SubscriptionInfo:
+    quotas = data["quotas"]["access_keys"]
+    return SubscriptionInfo(
+        decode(Subscription, data),
+        tuple(Quota(region, quota["used"], quota["limit"]) for region, quota in quotas.items()),
+    )
+
+
+def _rfc3339(time: float | None) -> str | None:
+    return None if time is None else datetime.fromtimestamp(time, UTC).isoformat(timespec="microseconds")
