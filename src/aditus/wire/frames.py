@@ -65,6 +65,7 @@ STREAM_FRAMES = frozenset(
         FrameType.WINDOW,
     }
 )
+_TYPES = frozenset(FrameType)
 _WITHOUT_ARG = frozenset(
     {FrameType.ACCEPT, FrameType.DATA, FrameType.FIN, FrameType.WINDOW, FrameType.PING, FrameType.PONG}
 )
@@ -263,6 +264,11 @@ def encode_goaway(grace: int, reason: str) -> bytes:
     return _frame(FrameType.GOAWAY, clip(reason), arg=grace)
 
 
+def name_of(kind: int) -> str:
+    """A type of frame as people read it, also one that does not exist."""
+    return FrameType(kind).name if kind in _TYPES else f"frame of type {kind:#x}"
+
+
 def decode_header(message: bytes | memoryview) -> tuple[int, int, int]:
     """(type, arg, stream id) of a message, checked for everything that needs no context."""
     size = len(message)
@@ -270,10 +276,10 @@ def decode_header(message: bytes | memoryview) -> tuple[int, int, int]:
         raise Violation(f"frame of {size} bytes is shorter than its header")
     kind, flags, arg, stream = HEADER.unpack_from(message)
     if flags or (arg and kind in _WITHOUT_ARG):
-        raise Violation(f"flags are {flags:#x} and arg is {arg} in a frame of type {kind:#x}")
+        raise Violation(f"{name_of(kind)} has flags {flags:#x} and arg {arg}")
     limit = MAX_DATA if kind == DATA else MAX_CONTROL
     if size - HEADER_SIZE > limit:
-        raise Violation(f"payload of {size - HEADER_SIZE} bytes is over the limit of {limit}")
+        raise Violation(f"{name_of(kind)} with {size - HEADER_SIZE} bytes is over the limit of {limit}")
     return kind, arg, stream
 
 
@@ -332,7 +338,7 @@ def decode_status(count: int, payload: bytes) -> Status:
     entries = []
     for port, verdict, zero in _ENTRY.iter_unpack(payload[_STATUS.size : end]):
         if zero or verdict not in _VERDICTS:
-            raise Violation(f"STATUS has verdict {verdict}")
+            raise Violation(f"STATUS has verdict {verdict}, and then {zero}")
         entries.append(PortVerdict(port, _VERDICTS[verdict], details.get(port, "")))
     _check_ports([entry.port for entry in entries])
     return Status(revision, tuple(entries), expires_at, tuple(warnings))

@@ -1,10 +1,10 @@
-"""How a session begins: the two HELLOs, and what has to wait for them (section 2 of the page)."""
+"""How a session begins: the two HELLOs, then offers and their STATUS (section 2 of the page)."""
 
 from enum import Enum, auto
 
 from aditus.wire.errors import Misuse, Violation
-from aditus.wire.events import ChallengeReceived, HelloReceived
-from aditus.wire.frames import Role, decode_acceptor_hello, decode_dialer_hello
+from aditus.wire.events import ChallengeReceived, HelloReceived, OfferReceived, StatusReceived
+from aditus.wire.frames import Role, decode_acceptor_hello, decode_dialer_hello, decode_offer, decode_status
 
 
 class Phase(Enum):
@@ -32,6 +32,8 @@ class Handshake:
         self.phase = Phase.AWAIT_HELLO if role is None else Phase.AWAIT_CHALLENGE
         self.first_window = 0  # bytes that the peer lets a new stream send
         self.max_streams = 0  # that the peer carries at once
+        self._revision = 0  # of the last offer received
+        self._unanswered = False  # it waits for its STATUS
 
     @property
     def proven(self) -> bool:
@@ -65,3 +67,30 @@ class Handshake:
             self.phase = Phase.AWAIT_VERDICT
             return HelloReceived(hello)
         raise Violation("a second HELLO")
+
+    def receive_offer(self, count: int, payload: bytes) -> OfferReceived:
+        """Take an OFFER. Raises `Violation`, for one that does not wait for the STATUS of the last too."""
+        if self.dialer or self.role is not Role.AGENT:
+            raise Violation("OFFER from a side that may not offer")
+        offer = decode_offer(count, payload)
+        if self._unanswered:
+            raise Violation(f"OFFER before the STATUS of revision {self._revision}")
+        if offer.revision <= self._revision:
+            raise Violation(f"OFFER of revision {offer.revision} after {self._revision}")
+        self._revision = offer.revision
+        self._unanswered = True
+        return OfferReceived(offer)
+
+    def answered(self, revision: int) -> None:
+        """A STATUS was sent. The first one registers the dialer."""
+        self.phase = Phase.REGISTERED
+        if revision == self._revision:
+            self._unanswered = False
+
+    def receive_status(self, count: int, payload: bytes) -> StatusReceived:
+        """Take a STATUS. The first one registers us. Raises `Violation`."""
+        if not self.dialer:
+            raise Violation("STATUS from a dialer")
+        status = decode_status(count, payload)
+        self.phase = Phase.REGISTERED
+        return StatusReceived(status)

@@ -19,10 +19,8 @@ from aditus.wire.events import (
     Event,
     FinReceived,
     GoawayReceived,
-    OfferReceived,
     OpenReceived,
     ResetReceived,
-    StatusReceived,
 )
 from aditus.wire.frames import (
     DATA,
@@ -74,8 +72,6 @@ class Session:
         self._handshake = Handshake(role)
         self._budget = budget
         self._limits = limits
-        self._revision = 0  # of the last OFFER received
-        self._unanswered = False  # it waits for its STATUS
         self._streams: dict[int, Stream] = {}
         self._highest = 0
         self._schedule = Scheduler()
@@ -138,8 +134,7 @@ class Session:
         The next offer can come when the revision of the last was answered.
         """
         if self._handshake.time_for(Phase.ADMITTED, Phase.REGISTERED):
-            self._handshake.phase = Phase.REGISTERED
-            self._unanswered = self._unanswered and status.revision != self._revision
+            self._handshake.answered(status.revision)
             self._schedule.control(frames.encode_status(status))
 
     @property
@@ -327,18 +322,18 @@ class Session:
             stream.move(Move.RECV_RESET)
             self._forget(stream)
             return ResetReceived(number, reason, detail)
+        if kind not in (FrameType.FIN, FrameType.ACCEPT):
+            raise Violation(f"{frames.name_of(kind)} on stream {number}, which is open")
         if payload:
-            raise Violation(f"frame of type {kind:#x} with a payload")
+            raise Violation(f"{frames.name_of(kind)} with a payload")
         if kind == FrameType.FIN:
             stream.move(Move.RECV_FIN)
             stream.window.end()
             if stream.finished:
                 self._forget(stream)
             return FinReceived(number)
-        if kind == FrameType.ACCEPT:
-            stream.move(Move.RECV_ACCEPT)
-            return AcceptReceived(number)
-        raise Violation(f"frame of type {kind:#x} on stream {number}, which is open")
+        stream.move(Move.RECV_ACCEPT)
+        return AcceptReceived(number)
 
     def _on_other_frame(
         self, kind: int, arg: int, number: int, message: bytes | memoryview, now: float
@@ -347,7 +342,7 @@ class Session:
         if self._handshake.phase is Phase.CLOSED:
             return None
         if not self._handshake.proven and kind != FrameType.HELLO:
-            raise Violation(f"frame of type {kind:#x} before the handshake is done")
+            raise Violation(f"{frames.name_of(kind)} before the handshake is done")
         if self._schedule.backlog >= MAX_BACKLOG:
             raise Violation(f"{self._schedule.backlog} bytes wait for a peer that asks and does not read")
         if kind == FrameType.OPEN:
@@ -355,7 +350,7 @@ class Session:
         if not number:
             return self._on_session_frame(kind, arg, bytes(message[HEADER_SIZE:]), now)
         if kind not in STREAM_FRAMES or number > self._highest:
-            raise Violation(f"frame of type {kind:#x} for stream {number}, which was never opened")
+            raise Violation(f"{frames.name_of(kind)} for stream {number}, which was never opened")
         return None
 
     def _on_open(self, number: int, port: int, payload: bytes, now: float) -> Event | None:
@@ -385,32 +380,15 @@ class Session:
         if kind == FrameType.HELLO:
             return self._handshake.receive(payload)
         if kind == FrameType.OFFER:
-            return self._on_offer(frames.decode_offer(arg, payload))
+            return self._handshake.receive_offer(arg, payload)
         if kind == FrameType.STATUS:
-            return self._on_status(frames.decode_status(arg, payload), now)
+            if not self.registered:
+                self._ping(now)  # as in `admit`
+            return self._handshake.receive_status(arg, payload)
         if kind == FrameType.GOAWAY:
             self._goaway_received = True
             return GoawayReceived(arg, frames.decode_goaway(payload))
-        raise Violation(f"frame of type {kind:#x} without a stream")
-
-    def _on_offer(self, offer: frames.Offer) -> Event:
-        if self._handshake.dialer or self._handshake.role is not Role.AGENT:
-            raise Violation("OFFER from a side that may not offer")
-        if offer.revision <= self._revision:
-            raise Violation(f"OFFER of revision {offer.revision} after {self._revision}")
-        if self._unanswered:
-            raise Violation(f"OFFER while revision {self._revision} waits for its STATUS")
-        self._revision = offer.revision
-        self._unanswered = True
-        return OfferReceived(offer)
-
-    def _on_status(self, status: frames.Status, now: float) -> Event:
-        if not self._handshake.dialer:
-            raise Violation("STATUS from a dialer")
-        if not self.registered:
-            self._handshake.phase = Phase.REGISTERED
-            self._ping(now)  # as in `admit`
-        return StatusReceived(status)
+        raise Violation(f"{frames.name_of(kind)} without a stream")
 
     # --- streams, kept -------------------------------------------------------------------------
 
