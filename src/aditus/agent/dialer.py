@@ -7,8 +7,8 @@ reset. No host ever comes from the wire.
 import asyncio
 import logging
 import socket
-from collections.abc import Iterable
 
+from aditus.agent.settings import AgentSettings
 from aditus.domain.spec import Spec
 from aditus.net import tcp
 from aditus.net.mux import MuxStream
@@ -17,9 +17,6 @@ from aditus.telemetry.log import fields
 from aditus.wire.errors import ResetReason
 
 _log = logging.getLogger(__name__)
-
-DIAL_SECONDS = 10.0
-"""How long a target may take to answer, its name's resolution included."""
 
 PAYLOAD_SHOWN = 256
 """Bytes of each chunk that `--payload` logs."""
@@ -59,11 +56,12 @@ class PayloadPump(TargetPump):
 
 
 class Dialer:
-    """Opens streams to the targets of its specs. Its dials live in the given task group."""
+    """Opens streams to the targets of the specs. Its dials live in the given task group."""
 
-    def __init__(self, specs: Iterable[Spec], tasks: asyncio.TaskGroup, *, log_payload: bool = False) -> None:
-        self._pump = PayloadPump if log_payload else TargetPump
-        self._specs = {spec.app_port: spec for spec in specs}
+    def __init__(self, settings: AgentSettings, tasks: asyncio.TaskGroup) -> None:
+        self._pump = PayloadPump if settings.log_payload else TargetPump
+        self._specs = {spec.app_port: spec for spec in settings.specs}
+        self._seconds = settings.target_seconds
         self._tasks = tasks
         self._failing: dict[int, ResetReason] = {}
 
@@ -90,10 +88,10 @@ class Dialer:
 
     async def _dial(self, spec: Spec, pump: TargetPump, stream: MuxStream) -> None:
         try:
-            async with asyncio.timeout(DIAL_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 await tcp.connect(spec.host, spec.port, pump)
         except (OSError, UnicodeError, ExceptionGroup) as error:
-            reason, detail = _why(error)
+            reason, detail = self._why(error)
             self._failing[spec.app_port] = reason
             _log.warning("target failed: %s", detail, extra=fields(spec=spec, reason=reason.token))
             stream.reset(reason, detail)
@@ -103,15 +101,14 @@ class Dialer:
         finally:
             pump.dialling = None
 
-
-def _why(error: Exception) -> tuple[ResetReason, str]:
-    """The reason for the app's side, without the private host's name, which must not leave the network."""
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, TimeoutError):
-        return ResetReason.TARGET_TIMEOUT, f"the target did not answer within {DIAL_SECONDS:.0f} s"
-    if isinstance(error, socket.gaierror | UnicodeError):
-        return ResetReason.TARGET_UNRESOLVED, "the target's name has no address"
-    if isinstance(error, OSError) and error.strerror:
-        return ResetReason.TARGET_REFUSED, error.strerror.lower()
-    return ResetReason.TARGET_REFUSED, "the target refused the connection"
+    def _why(self, error: Exception) -> tuple[ResetReason, str]:
+        """The reason for the app's side, without the private host's name, which must not leave the network."""
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        if isinstance(error, TimeoutError):
+            return ResetReason.TARGET_TIMEOUT, f"the target did not answer within {self._seconds:g} s"
+        if isinstance(error, socket.gaierror | UnicodeError):
+            return ResetReason.TARGET_UNRESOLVED, "the target's name has no address"
+        if isinstance(error, OSError) and error.strerror:
+            return ResetReason.TARGET_REFUSED, error.strerror.lower()
+        return ResetReason.TARGET_REFUSED, "the target refused the connection"

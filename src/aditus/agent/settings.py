@@ -8,6 +8,9 @@ from aditus.domain.spec import Spec
 FAILURES_BEFORE_FIRST_ATTACH = 10
 """Failures after which an agent that was never attached gives up, unless told to try for ever."""
 
+TARGET_SECONDS = 10.0
+"""How long a target may take to answer, its name's resolution included."""
+
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
@@ -17,5 +20,6 @@ class AgentSettings:
     specs: tuple[Spec, ...]
     infinite_retries: bool = False
     proxy: str | None = None
+    target_seconds: float = TARGET_SECONDS
     log_payload: bool = False
     """Log how many bytes pass and their first ones. For debugging alone: payload may hold secrets."""

@@ -5,6 +5,7 @@ import logging
 import secrets
 import ssl
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from aditus.agent.attachment import Attachment
@@ -48,9 +49,16 @@ class Agent:
     """The agent's program, without its process: `run` it in a task, cancel the task to stop it."""
 
     def __init__(
-        self, settings: AgentSettings, signer: Signer, tls: ssl.SSLContext, resources: Resources
+        self,
+        settings: AgentSettings,
+        signer: Signer,
+        tls: ssl.SSLContext,
+        resources: Resources,
+        *,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._settings = settings
+        self._pause = pause  # between two tries, in seconds
         instance = secrets.token_bytes(INSTANCE_SIZE)
         self._keepers = [
             _Keeper(Link(url, Role.AGENT, signer, instance, 0, tls, resources, settings.proxy))
@@ -61,7 +69,7 @@ class Agent:
     async def run(self) -> AditusError:
         """Stay attached. Returns only when the last link has stopped for good, with the reason."""
         async with asyncio.TaskGroup() as tasks:
-            self._dialer = Dialer(self._settings.specs, tasks, log_payload=self._settings.log_payload)
+            self._dialer = Dialer(self._settings, tasks)
             keepers = [tasks.create_task(self._keep(keeper, tasks)) for keeper in self._keepers]
             ends = await asyncio.gather(*keepers)
         return ends[-1]
@@ -87,7 +95,7 @@ class Agent:
                     failure.error,
                     extra=fields(reason=failure.error.reason, retry_in=f"{delay:.1f}s"),
                 )
-                await asyncio.sleep(delay)
+                await self._pause(delay)
             except asyncio.CancelledError:
                 attachment.close()
                 raise

@@ -171,9 +171,15 @@ class WebSocket(picows.WSListener):
 
 
 async def serve(
-    sock: socket.socket, tls: ssl.SSLContext | None, accept: Callable[[Upgrade], MessageHandler | Refusal]
+    sock: socket.socket,
+    tls: ssl.SSLContext | None,
+    accept: Callable[[Upgrade], MessageHandler | Refusal],
+    handshake_seconds: float = HANDSHAKE_SECONDS,
 ) -> asyncio.Server:
-    """Listen for WebSockets on a bound socket. `accept` decides each upgrade from memory: it must neither block nor raise."""
+    """Listen for WebSockets on a bound socket. TLS, and then the upgrade, may each take `handshake_seconds`.
+
+    `accept` decides each upgrade from memory: it must neither block nor raise.
+    """
 
     def listener(request: picows.WSUpgradeRequest) -> picows.WSUpgradeResponseWithListener:
         try:
@@ -191,7 +197,7 @@ async def serve(
         return picows.WSUpgradeResponseWithListener(response, WebSocket(answer))
 
     deadlines: dict[str, Any] = {
-        "ssl_handshake_timeout": HANDSHAKE_SECONDS,
+        "ssl_handshake_timeout": handshake_seconds,
         "ssl_shutdown_timeout": CLOSE_SECONDS,
     }
     return await picows.ws_create_server(
@@ -199,7 +205,7 @@ async def serve(
         sock=sock,
         ssl=tls,
         backlog=BACKLOG,
-        websocket_handshake_timeout=HANDSHAKE_SECONDS,
+        websocket_handshake_timeout=handshake_seconds,
         max_frame_size=MAX_FRAME,
         read_buffer_init_size=READ_BUFFER,
         use_aiofastnet=True,

@@ -20,7 +20,7 @@ from aditus.net.mux import Mux, MuxStream, Resources
 from aditus.net.ws import Refusal, Upgrade
 from aditus.relay.keyring import Keyring
 from aditus.relay.registry import Registry, Tunnel
-from aditus.relay.settings import HANDSHAKE_SECONDS, RelaySettings
+from aditus.relay.settings import RelaySettings
 from aditus.telemetry.log import fields
 from aditus.wire.errors import CloseCode, ResetReason
 from aditus.wire.events import Event, GoawayReceived, HelloReceived, OfferReceived
@@ -69,6 +69,11 @@ class Acceptor:
         self._removed = removed
         self._refused = refused
         self.draining = False
+
+    @property
+    def handshake_seconds(self) -> float:
+        """How long a dialer may take from the upgrade to its OFFER."""
+        return self._settings.handshake_seconds
 
     # --- step (a): the bearer decides the HTTP answer ------------------------------------------
 
@@ -210,7 +215,8 @@ class _Visit:
         self.mux = acceptor.mux(self, acceptor.session(self.challenge, connect_id))
         self._acceptor = acceptor
         self._tunnel: Tunnel | None = None
-        self._deadline = asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, self._too_late)
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_later(acceptor.handshake_seconds, self._too_late)
 
     def event(self, mux: Mux, event: Event) -> None:
         if isinstance(event, HelloReceived):

@@ -60,7 +60,7 @@ class Relay:
     ) -> None:
         """Listen for agents on a bound socket. Answers to offers run in `tasks`."""
         self._tasks = tasks
-        self._server = await ws.serve(sock, tls, self._acceptor.decide)
+        self._server = await ws.serve(sock, tls, self._acceptor.decide, self._acceptor.handshake_seconds)
 
     def drain(self, grace: float) -> None:
         """Take no more agents, and ask those that are here to leave within `grace` seconds."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 HANDSHAKE_SECONDS = 5.0
-"""From the upgrade to a verified HELLO and an OFFER."""
+"""How long TLS, the upgrade, and then HELLO and OFFER may each take."""
 LOWEST_LISTENER_PORT = 1024
 
 
@@ -15,3 +15,4 @@ class RelaySettings:
     audiences: tuple[str, ...]  # host[:port], normalised as `RelayUrl.audience`
     app_listen: str | None = "127.0.0.1"  # None: no listeners
     reserved_ports: frozenset[int] = frozenset()  # our own; never a listener's
+    handshake_seconds: float = HANDSHAKE_SECONDS
