@@ -154,7 +154,7 @@ class Link:
             error = AditusError(
                 Code.UNAVAILABLE,
                 "not-the-relay",
-                f"Something that is not the relay answered at {self.url.audience} with HTTP {refused.status}.",
+                f"Not the relay, but something else answered at {self.url.audience}: HTTP {refused.status}.",
                 remedy="Look at the proxy or load balancer between here and the relay.",
             )
             return LinkFailure(error)

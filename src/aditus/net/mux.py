@@ -214,6 +214,9 @@ class Mux:
             self._dispatching = True
             try:
                 self._dispatch(event)
+            except Exception:
+                if not self._contain(event):
+                    raise
             finally:
                 self._dispatching = False
         self.flush()
@@ -253,6 +256,17 @@ class Mux:
                 end.cut(event.reason, event.detail)
         else:
             self._owner.event(self, event)
+
+    def _contain(self, event: Event) -> bool:
+        """A defect in a stream's end costs that stream alone. False: it was not a stream's."""
+        stream = self._streams.get(getattr(event, "stream", 0))
+        if stream is None:
+            return False
+        _log.exception("a stream failed")
+        stream.reset(ResetReason.INTERNAL)
+        if stream.end is not None:
+            stream.end.cut(ResetReason.INTERNAL, "")
+        return True
 
     def _add(self, number: int, port: int, source: str) -> MuxStream:
         stream = MuxStream(self, number, port, source)

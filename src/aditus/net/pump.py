@@ -5,6 +5,7 @@ own: the loop calls it when bytes arrive on either side.
 """
 
 import asyncio
+import contextlib
 import socket
 import struct
 import sys
@@ -77,6 +78,8 @@ class Pump(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._settle()
+        if self._fin_received and not self._fin_sent:
+            self._shut_down()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._dead and self._stream is not None:
@@ -133,10 +136,21 @@ class Pump(asyncio.BufferedProtocol):
     # -------------------------------------------------------------------------------------------
 
     def _end_writing(self) -> None:
-        if self._transport is not None:
-            self._transport.set_write_buffer_limits(0, 0)  # tell when the last byte has gone
-            self._transport.write_eof()
-            self._close_if_done()
+        """Send FIN to the TCP side, as soon as nothing waits to be written."""
+        if self._transport is None:
+            return
+        self._transport.set_write_buffer_limits(0, 0)  # from now on `resume_writing` means: all is written
+        self._close_if_done()
+        if not self._fin_sent and not self._transport.get_write_buffer_size():
+            self._shut_down()
+
+    def _shut_down(self) -> None:
+        # Not `transport.write_eof`: it raises, in a callback of its own at worst, when the peer has reset.
+        try:
+            cast(asyncio.Transport, self._transport).get_extra_info("socket").shutdown(socket.SHUT_WR)
+        except OSError:
+            cast(MuxStream, self._stream).reset(self._reset_reason)
+            self.abort()
 
     def _close_if_done(self) -> None:
         if self._fin_sent and self._fin_received and self._transport is not None:
@@ -155,4 +169,5 @@ def reset_on_close(transport: asyncio.BaseTransport) -> None:
     """Make the close of this connection a TCP reset: `abort` alone would look like a clean end."""
     sock: socket.socket | None = transport.get_extra_info("socket")
     if sock is not None and sock.fileno() >= 0:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+        with contextlib.suppress(OSError):  # macOS: the peer was faster, and it is reset already
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)

@@ -185,7 +185,7 @@ async def serve(
         try:
             path = request.path.decode("ascii", "replace")
             answer = accept(Upgrade(path, request.headers))
-        except Exception:  # picows would send the text of the exception to the peer
+        except Exception:  # noqa: BLE001  picows would send the text of the exception to the peer
             _log.exception("deciding an upgrade failed")
             answer = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
         if isinstance(answer, Refusal):

@@ -93,7 +93,7 @@ class Acceptor:
         at = self._keyring.at(connect_id) if head == "connect" and connect_id else None
         scheme, _, bearer = upgrade.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not bearer:
-            if at is not None or path == "/connect" and "Upgrade" in upgrade.headers:
+            if at is not None or (path == "/connect" and "Upgrade" in upgrade.headers):
                 return self._refuse(HTTPStatus.UNAUTHORIZED, "bad-proof")
             return self._refuse(HTTPStatus.NOT_FOUND, "no-such-url")
         try:
@@ -119,7 +119,7 @@ class Acceptor:
         return key, claims.audience
 
     def _prove(self, bearer: str, key: RelayKey) -> str:
-        """Empty when the bearer was signed by one of the key's secrets for us, else why it was not accepted."""
+        """Empty when one of the key's secrets signed the bearer for us, else why it was not accepted."""
         why = "bad-proof"
         for public_key in key.public_keys:
             verdict = self._verifier.check_bearer(bearer, public_key, self._settings.audiences, time.time())

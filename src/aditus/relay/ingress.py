@@ -21,6 +21,10 @@ from aditus.wire.frames import Verdict
 
 _log = logging.getLogger(__name__)
 
+_TARGET_FAILURES = frozenset(
+    {ResetReason.TARGET_REFUSED, ResetReason.TARGET_TIMEOUT, ResetReason.TARGET_UNRESOLVED}
+)
+
 
 class AppPump(Pump):
     """The pump of an app's connection: it opens the stream as soon as the app is there."""
@@ -41,11 +45,9 @@ class AppPump(Pump):
             self.abort()
 
     def cut(self, reason: ResetReason, detail: str) -> None:
-        _log.info(
-            "a stream was reset: %s",
-            f"{reason.token} ({detail})" if detail else reason.token,
-            extra=fields(port=self._port),
-        )
+        level = logging.INFO if reason in _TARGET_FAILURES else logging.DEBUG  # the others are told once
+        text = f"{reason.token}, {detail}" if detail else reason.token
+        _log.log(level, "a stream was reset: %s", text, extra=fields(port=self._port))
         super().cut(reason, detail)
 
 

@@ -39,7 +39,7 @@ class Registry:
         return len(self._tunnels)
 
     def add(self, tunnel: Tunnel) -> Tunnel | None:
-        """Register a tunnel. Returns the one that it supersedes: same key, instance and slot, not draining."""
+        """Register a tunnel. Returns the one it supersedes: same key, instance and slot, not draining."""
         slot = (tunnel.key_id, tunnel.instance, tunnel.slot)
         superseded = self._by_slot.get(slot)
         if superseded is not None:

@@ -48,16 +48,14 @@ class Relay:
             removed=self._removed,
             refused=self._refused,
         )
-        self._tasks: asyncio.TaskGroup | None = None
+        self._tasks: asyncio.TaskGroup  # given to `start`
         self._server: asyncio.Server | None = None
         self._finished_bytes = [0, 0]
         self._finished_streams = 0
 
     # --- life ----------------------------------------------------------------------------------
 
-    async def start(
-        self, sock: socket.socket, tls: ssl.SSLContext | None, tasks: asyncio.TaskGroup
-    ) -> None:
+    async def start(self, sock: socket.socket, tls: ssl.SSLContext | None, tasks: asyncio.TaskGroup) -> None:
         """Listen for agents on a bound socket. Answers to offers run in `tasks`."""
         self._tasks = tasks
         self._server = await ws.serve(sock, tls, self._acceptor.decide, self._acceptor.handshake_seconds)
@@ -87,7 +85,7 @@ class Relay:
     # --- the key feed --------------------------------------------------------------------------
 
     def apply(self, changes: KeyChanges, committed_at: float) -> list[Cut]:
-        """Know these keys from now on, and cut what they forbid; one `Cut` per key that may have no tunnels."""
+        """Know these keys from now on, and cut what they forbid: a `Cut` for each that may have no tunnels."""
         self._keyring.apply(changes)
         known = [self._keyring.get(key.key_id) or key for key in changes.keys]
         return [cut for key in known if (cut := self._cutter.enforce(key, committed_at)) is not None]
@@ -150,7 +148,6 @@ class Relay:
         _log.info("agent attached", extra=_about(tunnel))
 
     def _offered(self, tunnel: Tunnel, offer: Offer) -> None:
-        assert self._tasks is not None
         self._tasks.create_task(self._answer(tunnel, offer))
 
     async def _answer(self, tunnel: Tunnel, offer: Offer) -> None:
