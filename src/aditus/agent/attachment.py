@@ -47,13 +47,10 @@ class Attachment:
         while not self._leaving:
             await self._wait()
 
-    async def until_over(self) -> None:
-        """Wait for the end of a session whose relay is leaving: its streams finish, or its grace ends."""
-        try:
-            while True:
-                await self._wait()
-        except LinkFailure:
-            return
+    async def until_quiet(self) -> None:
+        """Wait until no stream is left."""
+        if self.mux is not None:
+            await self.mux.quiet.wait()
 
     def close(self) -> None:
         """Cut all streams and leave."""

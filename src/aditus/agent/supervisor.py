@@ -70,14 +70,13 @@ class Agent:
         """Stay attached. Returns only when the last link has stopped for good, with the reason."""
         async with asyncio.TaskGroup() as tasks:
             self._dialer = Dialer(self._settings, tasks)
-            keepers = [tasks.create_task(self._keep(keeper, tasks)) for keeper in self._keepers]
+            keepers = [tasks.create_task(self._keep(keeper, self._dialer, tasks)) for keeper in self._keepers]
             ends = await asyncio.gather(*keepers)
         return ends[-1]
 
-    async def _keep(self, keeper: _Keeper, tasks: asyncio.TaskGroup) -> AditusError:
-        assert self._dialer is not None
+    async def _keep(self, keeper: _Keeper, dialer: Dialer, tasks: asyncio.TaskGroup) -> AditusError:
         while True:
-            attachment = Attachment(keeper.link, self._dialer)
+            attachment = Attachment(keeper.link, dialer)
             keeper.enter("connecting", keeper.note)
             try:
                 await self._serve(keeper, attachment)
@@ -115,8 +114,8 @@ class Agent:
     async def _drain(self, attachment: Attachment) -> None:
         """Let the streams of a leaving relay finish, within the grace it gives."""
         try:
-            async with asyncio.timeout(attachment.grace + 1):
-                await attachment.until_over()
+            async with asyncio.timeout(attachment.grace):
+                await attachment.until_quiet()
         except TimeoutError:
             _log.info("the grace of a leaving relay has ended")
         finally:

@@ -5,6 +5,7 @@ it is born; nobody guesses later from its text.
 """
 
 import asyncio
+import os
 import random
 import socket
 import ssl
@@ -172,7 +173,8 @@ class Link:
                 remedy="Copy the Connect URL again; a revoked key's URL is gone for good.",
             )
             return LinkFailure(error, Follow.STOP)
-        error = AditusError(Code.UNAVAILABLE, reason[:32], f"The relay {self.url.audience} is busy.")
+        why = "shutting down" if reason == "draining" else "busy"
+        error = AditusError(Code.UNAVAILABLE, reason[:32], f"The relay {self.url.audience} is {why}.")
         delay = _retry_after(refused.headers)
         return LinkFailure(error, Follow.WAIT, delay=delay) if delay else LinkFailure(error)
 
@@ -211,7 +213,8 @@ class Link:
         elif isinstance(error, ws.NotAditus | ws.ProxyFailed):
             why = str(error)
         else:
-            why = (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+            number = getattr(error, "errno", None)  # the text of asyncio's own would only name the address again
+            why = (os.strerror(number) if number else str(error) or type(error).__name__).lower()
         message = f"The relay {where} cannot be reached: {why}."
         remedy = "Check the address, the network and the proxy settings."
         return LinkFailure(AditusError(Code.UNAVAILABLE, "unreachable", message, remedy=remedy))

@@ -143,6 +143,9 @@ class Mux:
         self._owner = owner
         self._lost = lost  # what streams are told when the WebSocket is lost
         self._streams: dict[int, MuxStream] = {}
+        self.quiet = asyncio.Event()
+        """Set while there are no streams."""
+        self.quiet.set()
         self._timer: asyncio.TimerHandle | None = None
         self._dispatching = False
 
@@ -185,6 +188,8 @@ class Mux:
                 stream.end.relieved()
         for number in session.over():
             self._streams.pop(number, None)
+            if not self._streams:
+                self.quiet.set()
 
     def close(self, code: CloseCode, reason: str, streams: ResetReason) -> None:
         """Cut every stream with this reason, now, and close the WebSocket."""
@@ -271,12 +276,14 @@ class Mux:
     def _add(self, number: int, port: int, source: str) -> MuxStream:
         stream = MuxStream(self, number, port, source)
         self._streams[number] = stream
+        self.quiet.clear()
         self.streams_total += 1
         return stream
 
     def _cut_streams(self, reason: ResetReason) -> None:
         self.session.close()
         streams, self._streams = self._streams, {}
+        self.quiet.set()
         for stream in streams.values():
             if stream.end is not None:
                 stream.end.cut(reason, "")

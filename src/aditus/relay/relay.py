@@ -68,6 +68,10 @@ class Relay:
             tunnel.mux.flush()
             self._registry.free_slot(tunnel)
 
+    async def drained(self) -> None:
+        """Return when no stream is left."""
+        await asyncio.gather(*(tunnel.mux.quiet.wait() for tunnel in self._registry.all()))
+
     def live_streams(self) -> int:
         """Streams that are open now."""
         return sum(tunnel.mux.session.streams for tunnel in self._registry.all())
@@ -85,7 +89,7 @@ class Relay:
     # --- the key feed --------------------------------------------------------------------------
 
     def apply(self, changes: KeyChanges, committed_at: float) -> list[Cut]:
-        """Know these keys from now on, and cut what they forbid: a `Cut` for each that may have no tunnels."""
+        """Know these keys from now on, and cut what they forbid: a `Cut` for each that lost its right."""
         self._keyring.apply(changes)
         known = [self._keyring.get(key.key_id) or key for key in changes.keys]
         return [cut for key in known if (cut := self._cutter.enforce(key, committed_at)) is not None]

@@ -11,7 +11,7 @@ from aditus.domain.errors import invalid
 from aditus.domain.keytext import SecretText
 
 LOCK = "lock"
-OWNER_TOKEN = "owner.token"  # noqa: S105  a file's name
+OWNER_TOKEN = "owner.token"
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from aditus.control.service import bootstrap, services
 from aditus.crypto import devca
 from aditus.crypto.proof import Ed25519Verifier
 from aditus.domain.connect_url import RelayUrl
-from aditus.net import health, tcp, tls
+from aditus.net import tcp, tls
 from aditus.net.health import Page
 from aditus.net.mux import Resources
 from aditus.relay.relay import Relay
@@ -80,9 +80,11 @@ async def _main(config: ServeConfig) -> int:
 
 async def _drain(relay: Relay, stop: "asyncio.Queue[signal.Signals]") -> None:
     relay.drain(DRAIN_SECONDS)
-    until = time.monotonic() + DRAIN_SECONDS
-    while relay.live_streams() and time.monotonic() < until and stop.empty():
-        await asyncio.sleep(0.1)
+    waits = {asyncio.create_task(relay.drained()), asyncio.create_task(stop.get())}
+    await asyncio.wait(waits, timeout=DRAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
