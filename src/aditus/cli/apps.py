@@ -9,7 +9,6 @@ from aditus.cli.api import asks_api, region_option
 from aditus.cli.output import (
     Format,
     output_option,
-    plain,
     say,
     when,
     write_json,
@@ -74,7 +73,7 @@ def show(client: "Client", app: str, output: Format) -> None:
     """Show an app, and which app ports it could reach now."""
     status = client.app_status(app)
     if output == "json":
-        write_json({**plain(status.app), "tunnels": status.tunnels, "ports": plain(status.ports)})
+        write_json(status)
         return
     write_record({**_record(status.app), "tunnels": status.tunnels, "ports": status.ports})
 

@@ -199,7 +199,7 @@ def suspend(client: "Client", access_key_id: str, region: str, output: Format) -
     """
     result = client.suspend_key(access_key_id, region=region)
     if output == "json":
-        write_json({**plain(result.key), "cut": plain(result.cut)})
+        write_json(result)
     elif result.cut is None:
         write(f"{result.key.access_key_id} was suspended already.")
     else:
@@ -254,7 +254,7 @@ def _explain(new: NewAccessKey) -> None:
     say(
         f"""\
 Access key {key.access_key_id} ({key.key_id}) for {key.capability} in {key.region}.
-Above is its secret: it is shown this once, and the server has not kept it.
+Its secret is on stdout, this once: the server has not kept it.
 
 In the private network, store it and offer a service (here port 5432 of this machine):
   aditus configure --access-key-file -
@@ -264,11 +264,11 @@ In the private network, store it and offer a service (here port 5432 of this mac
 
 def _receipts(results: tuple[RevokeResult, ...], output: Format, *, done: bool) -> int:
     if output == "json":
-        write_json(results)
+        write_json({"dry_run": not done, "results": results})
     else:
         write_table(
             (
-                *("access key id", "key id", "result" if done else "now"),
+                *("access key id", "key id", "result" if done else "would be"),
                 *("tunnels", "streams", "ms", "pending relays", "apps to dissociate"),
             ),
             (

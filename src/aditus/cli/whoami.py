@@ -18,7 +18,18 @@ def command(client: "Client", output: Format) -> None:
     """Show who you are to the API, and what you may see."""
     user = client.userinfo()
     if output == "json":
-        write_json(user)
+        organization = {"organization_id": user.organization_id, "name": user.organization, "role": user.role}
+        subscriptions = [
+            {"locator": one.locator, "name": one.name, "roles": [one.role]} for one in user.subscriptions
+        ]
+        write_json(
+            {
+                "caller_id": user.caller_id,
+                "name": user.name,
+                "organizations": [organization],
+                "subscriptions": subscriptions,
+            }
+        )
         return
     write_record(
         {
@@ -26,8 +37,6 @@ def command(client: "Client", output: Format) -> None:
             "id": user.caller_id,
             "organization": f"{user.organization} ({user.organization_id})",
             "role": user.role,
-            "subscriptions": tuple(
-                f"{item.locator} {item.name} ({item.role})" for item in user.subscriptions
-            ),
+            "subscriptions": tuple(f"{one.locator} {one.name} ({one.role})" for one in user.subscriptions),
         }
     )
