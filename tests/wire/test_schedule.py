@@ -40,15 +40,12 @@ def leave(schedule: Scheduler, frames: int = 1_000) -> list[tuple[int, int, int]
 
 def test_control_goes_before_credit_and_credit_before_data() -> None:
     schedule, stream = Scheduler(), a_stream(1, waiting=5)
-    assert schedule.idle
     schedule.ready(stream)
     schedule.grant(stream, 100)
     schedule.control(PING)
-    assert not schedule.idle
-    assert schedule.backlog == len(PING)
+    assert (schedule.idle, schedule.backlog) == (False, len(PING))
     assert [kind for kind, _, _ in leave(schedule)] == [FrameType.PING, FrameType.WINDOW, FrameType.DATA]
-    assert schedule.idle
-    assert schedule.backlog == 0
+    assert (schedule.idle, schedule.backlog) == (True, 0)
 
 
 def test_the_credit_of_one_stream_becomes_one_window() -> None:

@@ -59,12 +59,10 @@ def test_the_two_sides_of_a_stream_never_disagree() -> None:
 
 def test_nothing_more_can_be_sent_once_the_end_waits_behind_the_queue() -> None:
     stream = a_stream(State.OPENING)
-    assert stream.local_may_send
     stream.enqueue(b"last words")
     stream.end()
-    assert not stream.local_may_send
     stream.move(Move.RECV_ACCEPT)
-    assert not stream.local_may_send
+    assert (stream.state, stream.local_may_send) == (State.OPEN, False)
     assert bytes(stream.take(100)) == b"last words"
     assert stream.wants_to_send  # the FIN
 
@@ -86,17 +84,15 @@ def test_bytes_leave_in_order_and_spend_credit() -> None:
     assert bytes(stream.take(4)) == b"hell"
     stream.enqueue(b"world")  # joins a chunk of which a part has gone
     assert bytes(stream.take(6)) == b"o worl"
-    assert (stream.queued, stream.credit) == (1, 0)
-    assert not stream.wants_to_send
+    assert (stream.queued, stream.credit, stream.wants_to_send) == (1, 0, False)
     stream.credit = 1
-    assert stream.wants_to_send
+    assert (stream.queued, stream.credit, stream.wants_to_send) == (1, 1, True)
 
 
 def test_a_closed_stream_is_finished_when_its_last_byte_is_consumed() -> None:
     stream = a_stream(State.REMOTE_ENDED)
     stream.window.receive(3)
     stream.move(Move.SEND_FIN)
-    assert stream.closed
-    assert not stream.finished
+    assert (stream.closed, stream.finished) == (True, False)
     stream.window.consume(3, 0.0, 0.0)
-    assert stream.finished
+    assert (stream.closed, stream.finished) == (True, True)

@@ -94,8 +94,9 @@ class ReceiveWindow:
     def consume(self, size: int, now: float, rtt: float) -> int:
         """`size` bytes reached the next hop; returns the increment to send as WINDOW now, or 0.
 
-        Credit goes back in halves of a window. When half a window took less than a round trip, the
-        window was the bottleneck, and doubles as far as the budgets allow.
+        Credit goes back in halves of a window, or more. A window allows its size per round trip; when
+        bytes were consumed at more than half that speed, it was the bottleneck, and doubles as far as
+        the budgets allow.
         """
         if size > self.unconsumed:
             raise Misuse(f"{size} bytes were consumed where {self.unconsumed} were received")
@@ -111,7 +112,7 @@ class ReceiveWindow:
             surplus = min(increment, self.size - self._first)
             self._shrink(surplus)
             increment -= surplus
-        elif now - self._turned_at < max(rtt, SHORTEST_TURN):
+        elif (now - self._turned_at) * self.size < 2 * increment * max(rtt, SHORTEST_TURN):
             growth = min(self.size, self._limit - self.size)
             if growth and self._budget.reserve(growth, growth=True):
                 self.size += growth
