@@ -107,7 +107,8 @@ def insert_if_absent(tx: Transaction, table: Table, **values: str | float | None
     Waits for another transaction that is about to commit or undo such a row.
     """
     build = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
-    return tx.execute(build(table).values(**values).on_conflict_do_nothing()).rowcount == 1
+    statement = build(table).values(**values).on_conflict_do_nothing()
+    return tx.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1
 
 
 def _open_sqlite(path: Path) -> Database:

@@ -1,5 +1,7 @@
 """Organisations, their subscriptions, and what these may use where."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import ColumnElement, func, insert, select
 
 from aditus.domain.model import Quota, Subscription
@@ -35,10 +37,17 @@ def add(tx: Transaction, subscription: Subscription, key_quota: int, now: float)
         )
     )
     for region in subscription.regions:
-        place = {"subscription_id": subscription.subscription_id, "region": region}
-        tx.execute(insert(subscription_regions).values(**place, key_quota=key_quota))
-        for name in subscription.capabilities:
-            tx.execute(insert(capabilities).values(**place, name=name))
+        open_region(tx, subscription.subscription_id, region, subscription.capabilities, key_quota)
+
+
+def open_region(
+    tx: Transaction, subscription_id: str, region: str, names: Iterable[str], key_quota: int
+) -> None:
+    """Let a subscription use a region, which must exist, with these capabilities."""
+    place = {"subscription_id": subscription_id, "region": region}
+    tx.execute(insert(subscription_regions).values(**place, key_quota=key_quota))
+    for name in names:
+        tx.execute(insert(capabilities).values(**place, name=name))
 
 
 def of_organization(tx: Transaction, organization_id: str) -> tuple[Subscription, ...]:
