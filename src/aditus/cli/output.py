@@ -111,12 +111,12 @@ def when(seconds: float | None) -> str:
 
 def size(count: float) -> str:
     """A number of bytes in three digits: `999 B`, `1.23 kB`, `45.6 MB`."""
-    unit = 0
-    while round(count, 2 - min(2, len(str(int(count))) - 1)) >= 1000 and unit < len(_UNITS) - 1:
+    for unit in _UNITS:
+        digits = 0 if unit == "B" or count >= 99.95 else 1 if count >= 9.995 else 2
+        if round(count, digits) < 1000:
+            return f"{count:.{digits}f} {unit}"
         count /= 1000
-        unit += 1
-    digits = 0 if unit == 0 else max(0, 3 - len(str(int(count))))
-    return f"{count:.{digits}f} {_UNITS[unit]}"
+    return f"{count:.0f} ZB"
 
 
 def plain(value: object) -> Any:
@@ -149,4 +149,4 @@ def _is_unsafe(char: str) -> bool:
     return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
-_UNITS = ("B", "kB", "MB", "GB", "TB")
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")  # 64 bits are less

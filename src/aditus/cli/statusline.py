@@ -66,10 +66,11 @@ class StatusLine:
         parts = [f"{row.relay:<{width}}  {state} {duration(time.time() - row.since):>6}"]
         if row.ports:
             rtt = "-" if row.rtt_ms is None else f"{row.rtt_ms:.1f} ms"
-            parts.append(f"ports {text(row.ports)}")
+            # What changes stands first: a narrow terminal cuts the ports, of which there may be many.
             parts.append(f"{row.streams} streams")
             parts.append(f"in {size(row.bytes_in)}, out {size(row.bytes_out)}")
             parts.append(f"rtt {rtt}")
+            parts.append(f"ports {text(row.ports)}")
         if row.note:
             note = text(row.note)
             parts.append(f"{_DIM}{note}{_RESET}" if self._coloured else note)
