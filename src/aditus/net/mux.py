@@ -193,7 +193,8 @@ class Mux:
 
     def close(self, code: CloseCode, reason: str, streams: ResetReason) -> None:
         """Cut every stream with this reason, now, and close the WebSocket."""
-        self._cut_streams(streams)
+        self.session.close()
+        self._cut(list(self._streams), streams)
         if self.ws is not None:
             self.ws.close(code, reason)
 
@@ -233,7 +234,7 @@ class Mux:
         self.ws = None
         if self._timer is not None:
             self._timer.cancel()
-        self._cut_streams(self._lost)
+        self._cut(self.session.close(), self._lost)  # what was received whole is still delivered
         self._owner.closed(self, code, reason)
 
     # -------------------------------------------------------------------------------------------
@@ -280,12 +281,11 @@ class Mux:
         self.streams_total += 1
         return stream
 
-    def _cut_streams(self, reason: ResetReason) -> None:
-        self.session.close()
+    def _cut(self, numbers: list[int], reason: ResetReason) -> None:
         streams, self._streams = self._streams, {}
         self.quiet.set()
-        for stream in streams.values():
-            if stream.end is not None:
+        for number in numbers:
+            if (stream := streams.get(number)) is not None and stream.end is not None:
                 stream.end.cut(reason, "")
 
     def _tick(self) -> None:
