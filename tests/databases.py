@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from aditus.store.database import Database, open_database
+from aditus.store.schema import metadata
 from demo.postgres import PostgresServer
 
 _SERVER = pytest.StashKey[PostgresServer]()
@@ -23,17 +25,28 @@ def postgres(pytestconfig: pytest.Config) -> PostgresServer:
     return pytestconfig.stash[_SERVER]
 
 
+@pytest.fixture(scope="session")
+def shared_url(postgres: PostgresServer) -> str:
+    """A PostgreSQL database with its tables, for the tests that only look at rows."""
+    url = postgres.create_database(f"shared_{uuid.uuid4().hex}")
+    open_database(url).close()
+    return url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path, postgres: PostgresServer) -> str:
-    """An empty database of its own for each test."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/aditus.db"
-    return postgres.create_database(f"test_{uuid.uuid4().hex}")
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """The same, opened, with its tables."""
-    opened = open_database(database_url)
+def database(request: pytest.FixtureRequest, tmp_path: Path, shared_url: str) -> Iterator[Database]:
+    """An open database with its tables, all of them empty."""
+    opened = open_database(f"sqlite:///{tmp_path}/aditus.db" if request.param == "sqlite" else shared_url)
+    if request.param == "postgresql":
+        with opened.write() as tx:
+            tx.execute(text(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY"))
     yield opened
     opened.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def fresh_url(request: pytest.FixtureRequest, tmp_path: Path, postgres: PostgresServer) -> str:
+    """A database of its own for a test, not yet opened."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/fresh.db"
+    return postgres.create_database(f"fresh_{uuid.uuid4().hex}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -45,24 +46,31 @@ def test_the_migrations_make_what_the_schema_says(database: Database) -> None:
 
 def test_checks_that_alembic_does_not_compare_are_there_too(database: Database) -> None:
     bad = {"user_id": "u", "organization_id": "o", "email": "e", "password_hash": "h", "role": "king"}
-    with pytest.raises(IntegrityError), database.write() as tx:
+    with database.write() as tx:
         tx.execute(insert(organizations).values(organization_id="o", name="o", created_at=NOW))
+    with pytest.raises(IntegrityError), database.write() as tx:
         tx.execute(insert(metadata.tables["users"]).values(**bad, created_at=NOW))
 
 
-def test_what_was_written_is_there_after_the_next_start(database: Database, database_url: str) -> None:
-    with database.write() as tx:
+def test_what_was_written_is_there_after_the_next_start(fresh_url: str) -> None:
+    opened = open_database(fresh_url)
+    with opened.write() as tx:
         regions_sql.add(tx, LOCAL, NOW)
-    again = open_database(database_url)
+    opened.close()
+    again = open_database(fresh_url)
     with again.read() as tx:
         assert regions_sql.every(tx) == (LOCAL,)
     again.close()
 
 
 def test_a_block_that_fails_leaves_nothing(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), database.write() as tx:
-        regions_sql.add(tx, LOCAL, NOW)
-        raise ZeroDivisionError
+    def fail_halfway() -> None:
+        with database.write() as tx:
+            regions_sql.add(tx, LOCAL, NOW)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_halfway()
     with database.read() as tx:
         assert regions_sql.every(tx) == ()
 
@@ -119,25 +127,34 @@ def test_one_of_many_inserts_the_same_row(database: Database) -> None:
     assert sorted(won) == [False] * 7 + [True]
 
 
-def test_exclusive_is_one_at_a_time(database: Database, database_url: str) -> None:
-    """As two servers that start at once: each sees what the other has finished."""
-    other = open_database(database_url)
+def test_two_servers_that_start_at_once_take_turns(fresh_url: str) -> None:
+    """Each sees what the other has finished, from the first migration on."""
+    opened: list[Database] = []
+
+    def start() -> None:
+        opened.append(open_database(fresh_url))
+
+    servers = [threading.Thread(target=start) for _ in range(2)]
+    for server in servers:
+        server.start()
+    for server in servers:
+        server.join()
     counts: list[int] = []
 
-    def make(opened: Database, name: str) -> None:
-        with opened.exclusive() as tx:
+    def make(one: Database, name: str) -> None:
+        with one.exclusive() as tx:
             counts.append(len(regions_sql.every(tx)))
             regions_sql.add(tx, Region(name, "wss://r"), NOW)
 
-    starts = [
-        threading.Thread(target=make, args=(opened, f"r{number}"))
-        for number, opened in enumerate([database, other] * 4)
+    makers = [
+        threading.Thread(target=make, args=(one, f"r{number}")) for number, one in enumerate(opened * 4)
     ]
-    for start in starts:
-        start.start()
-    for start in starts:
-        start.join()
-    other.close()
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join()
+    for one in opened:
+        one.close()
     assert sorted(counts) == list(range(8))
 
 
@@ -147,11 +164,13 @@ def test_a_wrong_statement_is_a_defect_and_not_an_outage(database: Database) -> 
     assert not isinstance(raised.value, AditusError)
 
 
-def test_a_newer_schema_is_left_alone(database: Database, database_url: str) -> None:
-    with database.write() as tx:
+def test_a_newer_schema_is_left_alone(fresh_url: str) -> None:
+    opened = open_database(fresh_url)
+    with opened.write() as tx:
         tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    opened.close()
     with pytest.raises(AditusError) as raised:
-        open_database(database_url)
+        open_database(fresh_url)
     assert (raised.value.code, raised.value.reason) == (Code.INVALID, "database-newer")
     assert "newer version" in str(raised.value)
 
@@ -254,21 +273,21 @@ def test_a_postgresql_that_is_not_there_is_named_without_its_password(postgres: 
 
 
 def test_a_postgresql_that_went_away_is_an_outage_that_ends(postgres: PostgresServer) -> None:
-    opened = open_database(postgres.create_database("goes_away"))
+    url = postgres.create_database("goes_away")
+    opened = open_database(url)
     with opened.write() as tx:
         regions_sql.add(tx, LOCAL, NOW)
-    with pytest.raises(AditusError) as raised, opened.write() as tx:
-        tx.execute(update(regions).values(epoch=1))
-        with opened.write() as killer:
-            own = killer.execute(text("SELECT pg_backend_pid()")).scalar_one()
-            killer.execute(
-                text(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE datname = 'goes_away' AND pid <> :own"
-                ),
-                {"own": own},
-            )
-        tx.execute(select(regions))
+
+    def write_while_it_goes() -> None:
+        with opened.write() as tx:
+            tx.execute(update(regions).values(epoch=1))
+            own = tx.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            with psycopg.connect(url, autocommit=True) as administrator:
+                administrator.execute("SELECT pg_terminate_backend(%s)", [own])
+            tx.execute(select(regions))
+
+    with pytest.raises(AditusError) as raised:
+        write_while_it_goes()
     assert raised.value.reason == "database-unavailable"
     opened.check()
     with opened.read() as tx:
