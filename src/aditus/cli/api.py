@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from aditus.cli.output import say
+from aditus.cli.output import warn
 from aditus.config.admin import API_VARIABLE, TOKEN_VARIABLE, admin_config
 from aditus.config.surroundings import Surroundings
 
@@ -35,8 +35,7 @@ def asks_api(function: Callable[..., int | None]) -> Callable[..., int | None]:
         from aditus.client.rest import Client
 
         config = admin_config(api, token_file, ca_file, Surroundings.of_process())
-        for notice in config.notices:
-            say(f"aditus: warning: {notice}")
+        warn(config.notices)
         with Client(config.api, config.token.reveal(), config.ca_file) as client:
             return function(client, **options)
 

@@ -1,10 +1,10 @@
 """`aditus apps`: cloud programs, and which access key's tunnels they use."""
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
+from aditus.cli import asking, exits
 from aditus.cli.api import asks_api, region_option
 from aditus.cli.output import (
     Format,
@@ -15,7 +15,6 @@ from aditus.cli.output import (
     write_record,
     write_table,
 )
-from aditus.domain.errors import invalid
 from aditus.domain.model import App
 
 if TYPE_CHECKING:
@@ -82,20 +81,14 @@ def show(client: "Client", app: str, output: Format) -> None:
 @_APP
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @asks_api
-def delete(client: "Client", app: str, yes: bool) -> None:
+def delete(client: "Client", app: str, yes: bool) -> int:
     """Delete an app and its association. Its access key stays."""
     found = client.show_app(app)
-    if not yes:
-        if not sys.stdin.isatty():
-            raise invalid(
-                "not-confirmed",
-                "Deleting cannot be undone, and there is no terminal to ask on.",
-                remedy="Say --yes.",
-                field="yes",
-            )
-        click.confirm(f"Delete the app {found.name} ({found.app_id})?", abort=True, err=True)
+    if not yes and not asking.confirm(f"Delete the app {found.name} ({found.app_id})?", "Say --yes."):
+        return exits.FAILURE
     client.delete_app(found.app_id)
     say(f"The app {found.name} is deleted.")
+    return exits.OK
 
 
 @command.command()

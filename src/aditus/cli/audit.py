@@ -30,10 +30,11 @@ def list_(client: "Client", limit: int, output: Format) -> None:
         write_json(events)
         return
     write_table(
-        ("no", "at", "who", "did", "to", "region", "details"),
+        ("no", "at", "who", "did", "to", "id", "region", "details"),
         (
             (
-                *(event.event_id, when(event.at), event.actor, event.action, event.object_name, event.region),
+                *(event.event_id, when(event.at), event.actor, event.action),
+                *(event.object_name, event.object_id, event.region),
                 " ".join(f"{name}={value}" for name, value in event.details.items()),
             )
             for event in events

@@ -1,18 +1,18 @@
 """`aditus configure`: store an access key and its relay under a name."""
 
-import sys
 from pathlib import Path
 
 import click
 
-from aditus.cli.output import say
+from aditus.cli import asking
+from aditus.cli.output import say, warn
 from aditus.cli.tibtunnel import Flag, TibtunnelCommand, refuse_basic_auth
 from aditus.config.access_key import FoundKey, check_access_key, find_access_key
 from aditus.config.profiles import DEFAULT, find_profile, store_profile
 from aditus.config.surroundings import Surroundings
 from aditus.domain.connect_url import parse_relay_url
 from aditus.domain.errors import invalid
-from aditus.domain.keytext import SecretText, parse_access_key
+from aditus.domain.keytext import parse_access_key
 
 
 @click.command(
@@ -62,8 +62,7 @@ def command(
     found = find_access_key(access_key, access_key_file, surroundings)
     if found is None and relay_url is None:
         found = _ask()
-    for notice in found.notices if found else ():
-        say(f"aditus: warning: {notice}")
+    warn(found.notices if found else ())
     path = store_profile(profile, found.secret if found else None, relay_url, config_dir, surroundings)
     stored = find_profile(profile, config_dir, surroundings)
     if found:
@@ -76,12 +75,11 @@ def command(
 
 
 def _ask() -> FoundKey:
-    if not sys.stdin.isatty():
+    if not asking.has_person():
         raise invalid(
             "no-secret",
             "There is nothing to store.",
             remedy="Give --access-key-file FILE (- is stdin), ADITUS_ACCESS_KEY, or --relay URL.",
             field="access_key",
         )
-    text = click.prompt("Secret access key (not shown)", hide_input=True, err=True)
-    return check_access_key(SecretText(text), "the terminal")
+    return check_access_key(asking.secret("Secret access key"), "the terminal")

@@ -1,17 +1,17 @@
 """`aditus keys`: generate access keys, look at them, and take them back."""
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from aditus.cli import exits
+from aditus.cli import asking, exits
 from aditus.cli.api import asks_api, expires_option, region_option
 from aditus.cli.output import (
     Format,
     output_option,
     plain,
     say,
+    warn,
     when,
     write,
     write_json,
@@ -21,8 +21,8 @@ from aditus.cli.output import (
 from aditus.config.files import STDIN, read_secret
 from aditus.config.surroundings import Surroundings
 from aditus.domain.connect_url import ConnectUrl
-from aditus.domain.errors import AditusError, Code, invalid
-from aditus.domain.keytext import SecretText, parse_access_key
+from aditus.domain.errors import AditusError, Code
+from aditus.domain.keytext import parse_access_key
 from aditus.domain.model import AccessKey, KeyState, NewAccessKey, RevokeResult
 
 if TYPE_CHECKING:
@@ -140,12 +140,11 @@ def verify(file: str, output: Format) -> None:
     It is read from FILE, - or nothing being stdin; its form and its checksum are checked.
     """
     surroundings = Surroundings.of_process()
-    if file == STDIN and surroundings.stdin.isatty():
-        secret = SecretText(click.prompt("Secret access key (not shown)", hide_input=True, err=True))
+    if file == STDIN and asking.has_person():
+        secret = asking.secret("Secret access key")
     else:
         secret, notices = read_secret(file, "FILE", surroundings)
-        for notice in notices:
-            say(f"aditus: warning: {notice}")
+        warn(notices)
     key = parse_access_key(secret.reveal())
     found = {"valid": True, "key_id": key.key_id, "region": key.region}
     if output == "json":
@@ -174,16 +173,10 @@ def revoke(
         preview = client.revoke_keys(access_key_ids, region=region, dry_run=True)
         if dry_run:
             return _receipts(preview, output, done=False)
-        if not sys.stdin.isatty():
-            raise invalid(
-                "not-confirmed",
-                "Revoking cannot be undone, and there is no terminal to ask on.",
-                remedy="Say --yes, or --dry-run to see what it would cut.",
-                field="yes",
-            )
         for result in preview:
             say(_sentence(result))
-        click.confirm("Revoke for good?", abort=True, err=True)
+        if not asking.confirm("Revoke for good?", "Say --yes, or --dry-run to see what it would cut."):
+            return exits.FAILURE
     return _receipts(client.revoke_keys(access_key_ids, region=region), output, done=True)
 
 

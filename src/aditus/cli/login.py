@@ -1,11 +1,11 @@
 """`aditus login`: remember an API and a token for it."""
 
-import sys
 from pathlib import Path
 
 import click
 
-from aditus.cli.output import say
+from aditus.cli import asking
+from aditus.cli.output import say, warn
 from aditus.config.admin import TOKEN_VARIABLE, api_url, check_token, find_token, store_admin
 from aditus.config.surroundings import Surroundings
 from aditus.domain.errors import invalid
@@ -35,8 +35,7 @@ def command(url: str, token_file: str | None, ca_file: Path | None) -> None:
     api = api_url(url)
     found = find_token(token_file, surroundings)
     token, notices = found or (_ask(), ())
-    for notice in notices:
-        say(f"aditus: warning: {notice}")
+    warn(notices)
     with Client(api, token.reveal(), ca_file) as client:
         user = client.userinfo()
     path = store_admin(api, token, ca_file, surroundings)
@@ -44,13 +43,11 @@ def command(url: str, token_file: str | None, ca_file: Path | None) -> None:
 
 
 def _ask() -> SecretText:
-    if not sys.stdin.isatty():
+    if not asking.has_person():
         raise invalid(
             "no-token",
             "There is no API token to log in with.",
             remedy=f"Say --token-file FILE (- is stdin), or set {TOKEN_VARIABLE}.",
             field="token",
         )
-    return check_token(
-        SecretText(click.prompt("API token (not shown)", hide_input=True, err=True)), "the terminal"
-    )
+    return check_token(asking.secret("API token"), "the terminal")

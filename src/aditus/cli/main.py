@@ -72,7 +72,8 @@ def main(args: Sequence[str] | None = None) -> int:
         return exits.INTERRUPTED
     except Exception as error:  # noqa: BLE001  the last place: whatever it is, people get one line
         if debug:
-            _say(traceback.format_exc().rstrip(), exits.FAILURE)
+            for line in traceback.format_exc().splitlines():
+                _say(line, exits.FAILURE)
         return _say(
             f"internal error: {type(error).__name__}; run it again as `aditus --debug …` for details",
             exits.FAILURE,
@@ -81,8 +82,9 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _say(text: str, code: int) -> int:
-    # A secret in the wrong place of a command line comes back in click's complaint about it.
+    from aditus.cli.output import clean
     from aditus.telemetry.redact import redact
 
-    click.echo(f"aditus: {redact(text)}", err=True)
+    # A secret in the wrong place of a command line comes back in click's complaint about it.
+    click.echo(f"aditus: {clean(redact(text))}", err=True)
     return code

@@ -66,8 +66,14 @@ def write_record(values: Mapping[str, object]) -> None:
 
 
 def say(message: str) -> None:
-    """Tell people something, on stderr."""
-    click.echo(message, err=True)
+    """Tell people something, on stderr; there may be lines in it, and nothing else that is no text."""
+    click.echo("\n".join(map(clean, message.split("\n"))), err=True)
+
+
+def warn(notices: Iterable[str]) -> None:
+    """Tell people what they should know, a line each."""
+    for notice in notices:
+        say(f"aditus: warning: {notice}")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> "Table":
@@ -94,12 +100,17 @@ def terminal() -> "Console":
 
 
 def text(value: object) -> str:
-    """A value for people. Control and format characters, which could drive a terminal, are replaced."""
+    """A value for people, on one line."""
     if value is None or value in ("", ()):
         return NOTHING
     if isinstance(value, tuple | list):
         return ", ".join(text(item) for item in value)
-    return "".join("\N{REPLACEMENT CHARACTER}" if _is_unsafe(char) else char for char in str(value))
+    return clean(str(value))
+
+
+def clean(line: str) -> str:
+    """A line without control and format characters, which others could drive a terminal with."""
+    return "".join("\N{REPLACEMENT CHARACTER}" if _is_unsafe(char) else char for char in line)
 
 
 def when(seconds: float | None) -> str:
