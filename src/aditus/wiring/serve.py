@@ -69,7 +69,15 @@ async def _main(config: ServeConfig) -> int:
     stop: asyncio.Queue[signal.Signals] = asyncio.Queue()
     with process.on_signals(stop.put_nowait):
         async with serving(config) as server:
-            banner.show(config, server, sys.stderr)
+            banner.show(
+                config,
+                sys.stderr,
+                api_url=server.api_url,
+                relay_url=server.relay_url,
+                relay_address=server.relay_address,
+                ca_file=server.ca_file,
+                first_start=server.made.first is not None,
+            )
             _log.info("serving")
             number = await stop.get()
             _log.info("stopping", extra=log.fields(signal=number.name, streams=server.relay.live_streams()))
