@@ -2,7 +2,7 @@
 
     async with World(tmp_path) as world, Echo() as echo:
         key = await world.key("plant-1")
-        port = await world.offer(key, echo)
+        [port] = await world.offer(key, echo)
         with await world.app(port) as app:
             ...
 
@@ -109,6 +109,8 @@ class Site:
     ) -> None:
         self.folder = folder
         self.complaints = Complaints()
+        self.resources = Resources()
+        """The relay's; agents have their own."""
         self.relay: Relay
         self.relay_url: RelayUrl
         self.trust: ssl.SSLContext
@@ -156,7 +158,7 @@ class Site:
             reserved_ports=self._reserved_ports | {self.relay_url.port},
             handshake_seconds=self._handshake_seconds,
         )
-        self.relay = Relay(settings, Ed25519Verifier(), Resources())
+        self.relay = Relay(settings, Ed25519Verifier(), self.resources)
         tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
         await self.relay.start(sock, tls.server_context(files.certificate, files.key), tasks)
         self._stack.callback(self.relay.close)
@@ -231,13 +233,13 @@ class Site:
         """Wait until the key has no tunnel."""
         await until(lambda: not self.tunnels(key), f"no tunnel of {key.access_key_id}")
 
-    async def offer(self, key: Key, *targets: Target, tunnels: int = 1) -> int:
-        """Start an agent that offers these services, and wait for it; the first one's app port."""
+    async def offer(self, key: Key, *targets: Target, tunnels: int = 1) -> list[int]:
+        """Start an agent that offers these services, and wait until `tunnels` are there; the app ports."""
         ports = [free_port() for _ in targets]
         specs = [f"{port}:{LOOPBACK}:{target.port}" for port, target in zip(ports, targets, strict=True)]
         self.start_agent(key, *specs)
         await self.attached(key, tunnels)
-        return ports[0]
+        return ports
 
     # --- apps ----------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 async def test_an_app_talks_to_a_service(site: Site) -> None:
     with Target() as service:
-        port = await site.offer(site.make_key(), service)
+        [port] = await site.offer(site.make_key(), service)
         app, there = await site.pair(port, service)
         with app:
             await app.send(b"question")
@@ -31,7 +31,7 @@ async def test_an_app_talks_to_a_service(site: Site) -> None:
 
 async def test_an_app_that_has_said_all_still_gets_its_answer(site: Site) -> None:
     with Target() as service:
-        port = await site.offer(site.make_key(), service)
+        [port] = await site.offer(site.make_key(), service)
         app, there = await site.pair(port, service)
         with app:
             await app.send(b"the whole question")
@@ -44,7 +44,7 @@ async def test_an_app_that_has_said_all_still_gets_its_answer(site: Site) -> Non
 
 async def test_a_service_that_has_said_all_still_listens(site: Site) -> None:
     with Target() as service:
-        port = await site.offer(site.make_key(), service)
+        [port] = await site.offer(site.make_key(), service)
         app, there = await site.pair(port, service)
         with app:
             await there.send(b"220 ready")
@@ -57,7 +57,7 @@ async def test_a_service_that_has_said_all_still_listens(site: Site) -> None:
 
 async def test_an_app_that_ends_before_the_service_answers_is_served_all_the_same(site: Site) -> None:
     with Target() as service:
-        port = await site.offer(site.make_key(), service)
+        [port] = await site.offer(site.make_key(), service)
         with await site.app(port) as app:
             await app.send(b"request")
             app.finish()
@@ -70,7 +70,7 @@ async def test_an_app_that_ends_before_the_service_answers_is_served_all_the_sam
 
 async def test_an_app_that_resets_is_a_reset_for_the_service(site: Site) -> None:
     with Target() as service:
-        port = await site.offer(site.make_key(), service)
+        [port] = await site.offer(site.make_key(), service)
         app, there = await site.pair(port, service)
         await app.send(b"half a trans")
         assert await there.exactly(12) == b"half a trans"
@@ -80,7 +80,7 @@ async def test_an_app_that_resets_is_a_reset_for_the_service(site: Site) -> None
 
 async def test_a_service_that_resets_is_a_reset_for_the_app(site: Site) -> None:
     with Target() as service:
-        port = await site.offer(site.make_key(), service)
+        [port] = await site.offer(site.make_key(), service)
         app, there = await site.pair(port, service)
         with app:
             await there.send(b"half an ans")
@@ -91,7 +91,7 @@ async def test_a_service_that_resets_is_a_reset_for_the_app(site: Site) -> None:
 
 async def test_a_reset_after_half_a_close_is_still_a_reset(site: Site) -> None:
     with Target() as service:
-        port = await site.offer(site.make_key(), service)
+        [port] = await site.offer(site.make_key(), service)
         app, there = await site.pair(port, service)
         with app:
             app.finish()
@@ -104,7 +104,7 @@ async def test_a_reset_after_half_a_close_is_still_a_reset(site: Site) -> None:
 
 async def test_a_service_that_closes_first_while_the_app_still_sends_resets_it(site: Site) -> None:
     with Target() as service:
-        port = await site.offer(site.make_key(), service)
+        [port] = await site.offer(site.make_key(), service)
         app, there = await site.pair(port, service)
         with app:
             await there.send(b"busy")
@@ -117,7 +117,7 @@ async def test_a_service_that_closes_first_while_the_app_still_sends_resets_it(s
 async def test_one_byte_at_a_time_arrives_as_it_was_said(site: Site) -> None:
     said = random.Random(1).randbytes(2_000)
     async with Echo() as echo:
-        port = await site.offer(site.make_key(), echo)
+        [port] = await site.offer(site.make_key(), echo)
         with await site.app(port) as app:
             for byte in said[:500]:
                 await app.send(bytes([byte]))
@@ -158,7 +158,7 @@ async def drink(conversation: Conversation) -> tuple[int, str]:
 )
 async def test_a_large_transfer_is_the_same_on_both_sides_both_ways_at_once(site: Site, size: int) -> None:
     with Target() as service:
-        port = await site.offer(site.make_key(), service)
+        [port] = await site.offer(site.make_key(), service)
         app, there = await site.pair(port, service)
         with app:
             up, down, got_up, got_down = await asyncio.gather(
@@ -170,7 +170,7 @@ async def test_a_large_transfer_is_the_same_on_both_sides_both_ways_at_once(site
 
 async def test_a_thousand_streams_at_once_keep_their_bytes_apart(site: Site) -> None:
     async with Echo() as echo:
-        port = await site.offer(key := site.make_key(), echo)
+        [port] = await site.offer(key := site.make_key(), echo)
 
         async def talk(number: int, all_open: asyncio.Barrier) -> None:
             said = random.Random(number).randbytes(20_000)
