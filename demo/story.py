@@ -13,6 +13,7 @@ import urllib.request
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from rich.console import Console
@@ -252,7 +253,7 @@ class Story:
         code = agent.wait()
         why = next((line for line in reversed(agent.lines) if line.startswith("aditus:")), "")
         self._expect(code == 3 and "revoked" in why, f"the agent ended with exit code {code}: {why}")
-        app = self._run("apps", "show", APP, "-o", "json")
+        app = self._run("apps", "show", APP, "-o", "json")["app"]
         self._expect(
             app["access_key_id"] == KEY_ID and app["key_state"] == "revoked",
             f"{APP} is still associated with {KEY_ID}, marked {app['key_state']}, until somebody removes it",
@@ -278,7 +279,7 @@ class Story:
     def _command(self, command: list[str]) -> None:
         self._console.print(f"     [dim]$ {shown(command)}[/dim]", highlight=False, soft_wrap=True)
 
-    def _run(self, *words: str) -> dict[str, str]:
+    def _run(self, *words: str) -> dict[str, Any]:
         """Run an `aditus` command as a person would, and read its JSON."""
         command = aditus(*words)
         self._command(command)
@@ -290,7 +291,7 @@ class Story:
             raise StepFailed(
                 f"{shown(command)} ended with exit code {done.returncode}: {done.stderr.strip()}"
             )
-        answer: dict[str, str] = json.loads(done.stdout)
+        answer: dict[str, Any] = json.loads(done.stdout)
         return answer
 
     def _through(self, database: PostgresServer) -> str:
