@@ -83,6 +83,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
         (f"-s db:5432 --ca-file ca.pem {URL}", "ca_file", Path("ca.pem")),
         (f"-s db:5432 --health-listen off {URL}", "health_listen", None),
         # what has no meaning here
+        (f"-s db:5432 --network-check-url http://up {URL}", "network_check_url", "notice"),
         (f"-s db:5432 --data-chunk-size 32 {URL}", "data_chunk_size", "notice"),
         (f"-s db:5432 --data-ack-mode {URL}", "data_ack_mode", "notice"),
         (f"-s db:5432 --data-ack-mode=false {URL}", "data_ack_mode", "notice"),
@@ -155,9 +156,12 @@ def test_a_status_line_is_for_terminals(
     monkeypatch.setattr(wiring, "run", program)
     monkeypatch.setenv("TERM", term)
     monkeypatch.setenv("ADITUS_ACCESS_KEY", SECRET.reveal())
-    monkeypatch.setattr(sys, "stderr", Terminal() if terminal else io.StringIO())
-    assert main(["connect", "-s", "db:5432", *words, URL]) == 7
+    stderr = Terminal() if terminal else io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    assert main(["connect", "-s", "db:5432", "--remote-debug", *words, URL]) == 7
     assert [view is not None for view in views] == [is_shown]
+    # Where the log is not on the terminal, warnings are said by the command itself.
+    assert ("--remote-debug has no meaning here" in stderr.getvalue()) is is_shown
 
 
 # --- configure --------------------------------------------------------------------------------

@@ -69,6 +69,14 @@ def test_where_it_leads_counts() -> None:
     assert answered == [302, 200]
 
 
+def test_no_proxy_leads_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with page(200) as (url, answered):
+        assert run("probe", "--http", url, "--retries", "0").code == 0
+    assert answered == [200]
+
+
 def test_nobody_there_is_said() -> None:
     with socket.socket() as nobody:  # bound, and not listening
         nobody.bind(("127.0.0.1", 0))

@@ -234,6 +234,7 @@ def test_urls_without_end_are_refused(read: Read) -> None:
 @pytest.mark.parametrize(
     ("option", "value"),
     [
+        ("network_check_url", "https://intranet/up"),
         ("data_chunk_size", "32"),
         ("data_chunk_size", "32KB"),
         ("data_ack_mode", True),

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from aditus.cli.output import warn
 from aditus.cli.statusline import status_line
 from aditus.cli.tibtunnel import Flag, TibtunnelCommand
 from aditus.config.connect import HEALTH_LISTEN, ConnectOptions, connect_config
@@ -37,7 +38,7 @@ reached before the first attach (10 failures, or a TLS failure).""",
     "--config-dir", type=click.Path(path_type=Path), help="Where profiles are.  [default: ~/.aditus]"
 )
 @click.option("--infinite-retries/--no-infinite-retries", cls=Flag, help="Never give up, whatever fails.")
-@click.option("--network-check-url", metavar="URL", help="Ask this page first, to tell a dead network.")
+@click.option("--network-check-url", metavar="URL", help="Accepted for tibtunnel's sake.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="Also of --log-file.")
 @click.option("--log-file", type=click.Path(path_type=Path, dir_okay=False), help="Log there, too (rotated).")
 @click.option("-d", "--debug/--no-debug", cls=Flag, help="Log what happens inside.")
@@ -67,4 +68,6 @@ def command(**options: Any) -> int:
     from aditus.wiring import connect as wiring
 
     with status_line(sys.stderr, wanted=not config.debug) as view:
+        if view is not None:  # the log, which would say it, has left the terminal to the status line
+            warn(config.notices)
         return wiring.run(config, view)

@@ -256,6 +256,10 @@ def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
 
 def _option_notices(options: ConnectOptions) -> tuple[str, ...]:
     notices = []
+    if options.network_check_url is not None:
+        notices.append(
+            "--network-check-url has no meaning here: the log says whether network or relay failed"
+        )
     if options.data_chunk_size is not None:
         if not _CHUNK_SIZE.fullmatch(options.data_chunk_size.strip()):
             raise invalid(
