@@ -158,10 +158,8 @@ def test_a_status_line_is_for_terminals(
     monkeypatch.setenv("ADITUS_ACCESS_KEY", SECRET.reveal())
     stderr = Terminal() if terminal else io.StringIO()
     monkeypatch.setattr(sys, "stderr", stderr)
-    assert main(["connect", "-s", "db:5432", "--remote-debug", *words, URL]) == 7
+    assert main(["connect", "-s", "db:5432", *words, URL]) == 7
     assert [view is not None for view in views] == [is_shown]
-    # Where the log is not on the terminal, warnings are said by the command itself.
-    assert ("--remote-debug has no meaning here" in stderr.getvalue()) is is_shown
 
 
 # --- configure --------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from aditus.cli.output import warn
 from aditus.cli.statusline import status_line
 from aditus.cli.tibtunnel import Flag, TibtunnelCommand
 from aditus.config.connect import HEALTH_LISTEN, ConnectOptions, connect_config
@@ -68,6 +67,4 @@ def command(**options: Any) -> int:
     from aditus.wiring import connect as wiring
 
     with status_line(sys.stderr, wanted=not config.debug) as view:
-        if view is not None:  # the log, which would say it, has left the terminal to the status line
-            warn(config.notices)
         return wiring.run(config, view)

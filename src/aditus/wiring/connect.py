@@ -31,12 +31,9 @@ def run(config: ConnectConfig, status: StatusView | None = None) -> int:
     Raises `AditusError` with the reason when its last link has stopped for good. `status` shows the links
     on a terminal; the log then goes to the file alone.
     """
-    level = logging.DEBUG if config.debug else logging.INFO
-    log.setup(config.log_format, file=config.log_file, level=level)
+    _set_up_log(config, quiet=False)
     for notice in config.notices:
         _log.warning("%s", notice)
-    if status is not None:  # the terminal is the status line's from now on
-        log.setup(config.log_format, file=config.log_file, level=level, quiet=True)
     try:
         return process.run(_main(config, status))
     finally:
@@ -57,10 +54,17 @@ def agent(config: ConnectConfig) -> Agent:
     return Agent(settings, signer, tls.client_context(config.ca_file), Resources())
 
 
+def _set_up_log(config: ConnectConfig, *, quiet: bool) -> None:
+    level = logging.DEBUG if config.debug else logging.INFO
+    log.setup(config.log_format, file=config.log_file, level=level, quiet=quiet)
+
+
 async def _main(config: ConnectConfig, status: StatusView | None) -> int:
     running = agent(config)
     stopped: list[signal.Signals] = []
     server = await _serve_health(config, running)
+    if status is not None:  # the terminal is the status line's from now on
+        _set_up_log(config, quiet=True)
     work = asyncio.create_task(running.run())
 
     def stop(number: signal.Signals) -> None:
