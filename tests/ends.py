@@ -9,6 +9,7 @@ import random
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
@@ -130,10 +131,11 @@ class Conversation:
 class Target:
     """A service that accepts; what it says, the test says."""
 
-    def __init__(self, host: str = LOOPBACK, *, backlog: int = 2_048) -> None:
+    def __init__(self, host: str = LOOPBACK, port: int = 0, *, backlog: int = 2_048) -> None:
         self._sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         self._sock.setblocking(False)
-        self._sock.bind((host, 0))
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._sock.bind((host, port))
         self._sock.listen(backlog)
         self.port: int = self._sock.getsockname()[1]
         self.accepted: list[Conversation] = []
@@ -165,17 +167,22 @@ class BlackHole(Target):
 
     def __init__(self) -> None:
         super().__init__(backlog=0)
-        self._waiting: list[socket.socket] = []
-        for _ in range(8):  # the first is queued, and Linux answers one or two more
-            sock = socket.socket()
-            sock.setblocking(False)
-            sock.connect_ex((LOOPBACK, self.port))
-            self._waiting.append(sock)
+        self._only = socket.create_connection((LOOPBACK, self.port))  # all that fits into the queue of Linux
+
+    async def open(self) -> None:
+        """Answer from now on; who knocked before is let in when it knocks again, 1 s later at first."""
+        (await self.accept()).close()
+
+    @property
+    def knocking(self) -> int:
+        """How many connections to it are being made now."""
+        rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        syn_sent, address = "02", f"0100007F:{self.port:04X}"
+        return sum(row[2:4] == [address, syn_sent] for row in rows)
 
     def close(self) -> None:
         super().close()
-        for sock in self._waiting:
-            sock.close()
+        self._only.close()
 
 
 class Echo(Target):

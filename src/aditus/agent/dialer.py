@@ -6,6 +6,7 @@ reset. No host ever comes from the wire.
 
 import asyncio
 import logging
+import os
 import socket
 
 from aditus.agent.settings import AgentSettings
@@ -33,8 +34,9 @@ class TargetPump(Pump):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._target_stream.accept()
-        self.connected()
+        if not self.dead:  # else it was cut since the target answered
+            self._target_stream.accept()
+            self.connected()
 
     def cut(self, reason: ResetReason, detail: str) -> None:
         super().cut(reason, detail)
@@ -102,13 +104,13 @@ class Dialer:
             pump.dialling = None
 
     def _why(self, error: Exception) -> tuple[ResetReason, str]:
-        """The reason for the app's side, without the private host's name, which must not leave the network."""
+        """The reason for the app's side, without the private host, which must not leave its network."""
         while isinstance(error, ExceptionGroup):
             error = error.exceptions[0]
         if isinstance(error, TimeoutError):
             return ResetReason.TARGET_TIMEOUT, f"the target did not answer within {self._seconds:g} s"
         if isinstance(error, socket.gaierror | UnicodeError):
             return ResetReason.TARGET_UNRESOLVED, "the target's name has no address"
-        if isinstance(error, OSError) and error.strerror:
-            return ResetReason.TARGET_REFUSED, error.strerror.lower()
+        if isinstance(error, OSError) and error.errno:  # whose own text may name the host
+            return ResetReason.TARGET_REFUSED, os.strerror(error.errno).lower()
         return ResetReason.TARGET_REFUSED, "the target refused the connection"

@@ -7,15 +7,13 @@ own: the loop calls it when bytes arrive on either side.
 import asyncio
 import contextlib
 import socket
-import struct
-import sys
 from collections.abc import Callable
 from typing import cast
 
+from aditus.net import tcp
 from aditus.net.mux import MuxStream
 from aditus.wire.errors import ResetReason
 
-_LINGER_ZERO = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 _DRAIN_BELOW = 32_768
 """Bytes in the TCP write buffer at which the credit of what was written meanwhile goes back."""
 
@@ -32,7 +30,8 @@ class Pump(asyncio.BufferedProtocol):
         self._unconsumed = 0  # bytes whose credit was not returned yet
         self._fin_sent = False
         self._fin_received = False
-        self._dead = False
+        self.dead = False
+        """Whether this conversation was cut: its TCP side ends, or will end, with a reset."""
 
     def bind(self, stream: MuxStream) -> None:
         """Tie the pump to its stream; done once."""
@@ -45,8 +44,9 @@ class Pump(asyncio.BufferedProtocol):
         sock: socket.socket = transport.get_extra_info("socket")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        reset_on_close(transport)  # from now on: this process may be killed at any moment
         transport.set_write_buffer_limits(_DRAIN_BELOW, _DRAIN_BELOW)
-        if self._dead:
+        if self.dead:
             self.abort()
 
     def connected(self) -> None:
@@ -66,7 +66,7 @@ class Pump(asyncio.BufferedProtocol):
         stream.send(stream.receive_buffer[:nbytes])
 
     def eof_received(self) -> bool:
-        if self._stream is None or self._dead:
+        if self._stream is None or self.dead:
             return False
         self._fin_sent = True
         self._stream.finish()
@@ -82,13 +82,14 @@ class Pump(asyncio.BufferedProtocol):
             self._shut_down()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self._dead and self._stream is not None:
+        if not self.dead and self._stream is not None:
             if exc is None and self._fin_sent and self._fin_received:
                 self._settle()
+                reset_on_close(cast(asyncio.Transport, self._transport), False)
             else:
-                self._dead = True
+                self.dead = True
                 self._stream.reset(self._reset_reason)
-        self._dead = True
+        self.dead = True
         self._transport = None
         if self._on_closed is not None:
             self._on_closed(self)
@@ -128,9 +129,8 @@ class Pump(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """End the TCP connection with a reset, now or as soon as there is one."""
-        self._dead = True
+        self.dead = True
         if self._transport is not None:
-            reset_on_close(self._transport)
             self._transport.abort()
 
     # -------------------------------------------------------------------------------------------
@@ -165,9 +165,11 @@ class Pump(asyncio.BufferedProtocol):
             self._stream.consume(consumed)
 
 
-def reset_on_close(transport: asyncio.BaseTransport) -> None:
-    """Make the close of this connection a TCP reset: `abort` alone would look like a clean end."""
-    sock: socket.socket | None = transport.get_extra_info("socket")
-    if sock is not None and sock.fileno() >= 0:
-        with contextlib.suppress(OSError):  # macOS: the peer was faster, and it is reset already
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+def reset_on_close(transport: asyncio.BaseTransport, wanted: bool = True) -> None:
+    """Choose how the close of this connection looks to its peer: as a TCP reset, or as a clean end.
+
+    A close is a clean end by default, also that of `abort` and of a process that is killed.
+    """
+    sock: socket.socket = transport.get_extra_info("socket")
+    with contextlib.suppress(OSError):  # macOS: the peer was faster, and it is reset already
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, tcp.LINGER_ZERO if wanted else tcp.LINGER_OFF)

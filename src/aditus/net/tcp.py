@@ -6,12 +6,19 @@ loop, and are faster on bulk.
 
 import asyncio
 import socket
+import struct
+import sys
 from collections.abc import Callable
 
 import aiofastnet
 
 HAPPY_EYEBALLS_SECONDS = 0.25
 BACKLOG = 4_096
+
+# The value of SO_LINGER (struct linger: on or off, seconds). Zero seconds make a close a TCP reset.
+_LINGER = "hh" if sys.platform == "win32" else "ii"
+LINGER_ZERO = struct.pack(_LINGER, 1, 0)
+LINGER_OFF = struct.pack(_LINGER, 0, 0)
 
 
 async def connect(host: str, port: int, protocol: asyncio.BaseProtocol) -> None:
@@ -36,6 +43,8 @@ async def listen(host: str, port: int, protocol: Callable[[], asyncio.BaseProtoc
     loop = asyncio.get_running_loop()
     sock = listening_socket(host, port)
     try:
+        # Linux hands it on to what is accepted: what nobody can serve any more does not end cleanly.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
         return await aiofastnet.create_server(loop, protocol, sock=sock, backlog=BACKLOG)
     except BaseException:
         sock.close()
