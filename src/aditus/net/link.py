@@ -213,7 +213,7 @@ class Link:
         elif isinstance(error, ws.NotAditus | ws.ProxyFailed):
             why = str(error)
         else:
-            number = getattr(error, "errno", None)  # the text of asyncio's own would only name the address again
+            number = getattr(error, "errno", None)  # asyncio's own text would only name the address again
             why = (os.strerror(number) if number else str(error) or type(error).__name__).lower()
         message = f"The relay {where} cannot be reached: {why}."
         remedy = "Check the address, the network and the proxy settings."
