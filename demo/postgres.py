@@ -63,6 +63,13 @@ class PostgresServer:
         """The server's process id, 0 while it does not run."""
         return self._process.pid if self._process else 0
 
+    @property
+    def data(self) -> Path:
+        """The folder with the cluster's files. `RuntimeError` while there is none."""
+        if self._folder is None:
+            raise RuntimeError("PostgreSQL was not started")
+        return self._folder / "data"
+
     def url(self, database: str = "postgres") -> str:
         """How clients connect: `postgresql://user:password@127.0.0.1:port/database`."""
         return f"postgresql://{self.user}:{self.password}@{HOST}:{self.port}/{database}"

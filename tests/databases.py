@@ -1,11 +1,12 @@
 """Both databases for tests: an SQLite file, and a PostgreSQL that the whole run shares."""
 
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import delete
 
 from aditus.store.database import Database, open_database
 from aditus.store.schema import metadata
@@ -26,6 +27,14 @@ def postgres(pytestconfig: pytest.Config) -> PostgresServer:
 
 
 @pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with its tables, to be copied."""
+    template = tmp_path_factory.mktemp("template") / "aditus.db"
+    open_database(f"sqlite:///{template}").close()
+    return template
+
+
+@pytest.fixture(scope="session")
 def shared_url(postgres: PostgresServer) -> str:
     """A PostgreSQL database with its tables, for the tests that only look at rows."""
     url = postgres.create_database(f"shared_{uuid.uuid4().hex}")
@@ -33,13 +42,19 @@ def shared_url(postgres: PostgresServer) -> str:
     return url
 
 
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """An SQLite file of its own, with its tables."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path)}"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path, shared_url: str) -> Iterator[Database]:
+def database(request: pytest.FixtureRequest, sqlite_url: str, shared_url: str) -> Iterator[Database]:
     """An open database with its tables, all of them empty."""
-    opened = open_database(f"sqlite:///{tmp_path}/aditus.db" if request.param == "sqlite" else shared_url)
-    if request.param == "postgresql":
-        with opened.write() as tx:
-            tx.execute(text(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY"))
+    opened = open_database(sqlite_url if request.param == "sqlite" else shared_url)
+    with opened.write() as tx:
+        for table in reversed(metadata.sorted_tables):
+            tx.execute(delete(table))
     yield opened
     opened.close()
 

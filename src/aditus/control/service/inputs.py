@@ -25,14 +25,15 @@ def is_id(text: str) -> bool:
 
 def line(text: str, field: str, most: int) -> str:
     """One line of free text: NFC, at most `most` characters, no control characters."""
-    if len(text) > 4 * most:
-        raise invalid("bad-text", f"This text has at most {most} characters.", field=field)
-    text = unicodedata.normalize("NFC", text)
-    if len(text) > most:
-        raise invalid("bad-text", f"This text has at most {most} characters.", field=field)
-    if any(unicodedata.category(char) in _UNPRINTABLE for char in text):
-        raise invalid("bad-text", "This text is one line without control characters.", field=field)
-    return text
+    text = unicodedata.normalize("NFC", text) if len(text) <= 4 * most else text
+    if len(text) <= most and not any(unicodedata.category(char) in _UNPRINTABLE for char in text):
+        return text
+    raise invalid(
+        "bad-text",
+        f"This text has at most {most} characters, in one line, and no control characters.",
+        remedy="Shorten it, or take out what cannot be printed.",
+        field=field,
+    )
 
 
 def expiry(expires_at: float | None, now: float) -> float | None:
@@ -63,7 +64,12 @@ def page_size(limit: int) -> int:
     """How many items a page may have."""
     if 1 <= limit <= MAX_PAGE:
         return limit
-    raise invalid("bad-limit", f"A page has 1 to {MAX_PAGE} items.", field="limit")
+    raise invalid(
+        "bad-limit",
+        f"A page has 1 to {MAX_PAGE} items.",
+        remedy="Ask for fewer, and follow `next_cursor`.",
+        field="limit",
+    )
 
 
 def cursor(created_at: float, object_id: str) -> str:

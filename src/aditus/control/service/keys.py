@@ -72,6 +72,7 @@ class Keys:
             raise invalid(
                 "bad-public-key",
                 f"A public key is the {PUBLIC_KEY_BYTES} bytes of a raw Ed25519 public key.",
+                remedy="Give the public key alone, without a header around it.",
                 field="public_key",
             )
         key_id = random_id()
@@ -181,7 +182,10 @@ class Keys:
         """
         if not 1 <= len(access_key_ids) <= MAX_REVOKED_AT_ONCE:
             raise invalid(
-                "bad-count", f"1 to {MAX_REVOKED_AT_ONCE} keys are revoked at once.", field="access_key_ids"
+                "bad-count",
+                f"1 to {MAX_REVOKED_AT_ONCE} keys are revoked at once.",
+                remedy="Revoke them in several steps.",
+                field="access_key_ids",
             )
         wanted = [names.access_key_id(access_key_id) for access_key_id in access_key_ids]
         now = self._context.now()

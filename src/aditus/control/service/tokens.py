@@ -51,6 +51,7 @@ class Tokens:
             raise invalid(
                 "needless-locator",
                 "Only a token with the role team_admin is for one subscription.",
+                remedy="Leave the locator out, or ask for the role team_admin.",
                 field="locator",
             )
         token_id, secret = random_id(), secrets.token_bytes(SECRET_BYTES)
