@@ -3,11 +3,12 @@
 import socket
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from typing import Any
 
 import uvicorn
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -21,7 +22,10 @@ MAX_CONNECTIONS = 512
 
 
 class ApiThread:
-    """Serves an ASGI app on a bound socket until `stop`."""
+    """Serves an ASGI app on a bound socket until `stop`.
+
+    `trusted` are proxies whose `X-Forwarded-…` is believed; with `only_trusted` nobody else is answered.
+    """
 
     def __init__(
         self,
@@ -29,14 +33,18 @@ class ApiThread:
         sock: socket.socket,
         tls: tuple[Path, Path] | None,
         trusted: Sequence[IPv4Network | IPv6Network],
+        *,
+        only_trusted: bool = False,
     ) -> None:
+        believing: Any = app
+        if trusted:  # uvicorn would do it first of all, but the peer counts before the headers name another
+            believing = ProxyHeadersMiddleware(believing, [str(network) for network in trusted])
         config = uvicorn.Config(
-            OnlyFrom(app, trusted) if trusted else app,
+            OnlyFrom(believing, trusted) if only_trusted else believing,
             log_config=None,
             access_log=False,
             lifespan="off",
-            proxy_headers=bool(trusted),
-            forwarded_allow_ips=[str(network) for network in trusted],
+            proxy_headers=False,
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=STOP_SECONDS,
@@ -79,4 +87,6 @@ class OnlyFrom:
         if not client:
             return False
         address = ip_address(client[0])
-        return address.is_loopback or any(address in network for network in self._trusted)
+        if isinstance(address, IPv6Address) and address.ipv4_mapped:  # of a listener on [::]
+            address = address.ipv4_mapped
+        return any(address in network for network in self._trusted)

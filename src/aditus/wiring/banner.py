@@ -1,5 +1,7 @@
 """What `aditus serve` says when it is up: where it listens, and what to do next."""
 
+import os
+from shlex import quote
 from typing import TextIO
 
 from aditus import __version__
@@ -21,8 +23,11 @@ def show(
     first_start: bool,
 ) -> None:
     """Write the banner; coloured on a terminal alone. `ca_file` is empty where agents need none."""
-    bold, dim, reset = (_BOLD, _DIM, _RESET) if out.isatty() else ("", "", "")
-    trust = f"  --ca-file {ca_file}" if ca_file else ""
+    coloured = out.isatty() and "NO_COLOR" not in os.environ
+    bold, dim, reset = (_BOLD, _DIM, _RESET) if coloured else ("", "", "")
+    trust = f"  --ca-file {quote(ca_file)}" if ca_file else ""
+    api_trust = f" ADITUS_CA_FILE={quote(ca_file)}" if ca_file and api_url.startswith("https:") else ""
+    token = quote(str(config.data / OWNER_TOKEN))
     apps = f"{config.app_listen}:<app port>" if config.app_listen else "off"
     lines = [
         f"{bold}Aditus {__version__}{reset}, region {config.region}",
@@ -32,7 +37,7 @@ def show(
         f"  data           {config.data}",
         "",
         f"{bold}Next, in another terminal{reset}",
-        f"  export ADITUS_API={api_url} ADITUS_TOKEN=$(cat {config.data / OWNER_TOKEN})",
+        f"  export ADITUS_API={api_url}{api_trust} ADITUS_TOKEN=$(cat {token})",
         "  aditus keys generate my-key --capability integration",
         f"  aditus connect --access-key-file - -s 5432:db.internal:5432{trust}  <its Connect URL>",
         "",

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import signal
+import socket
 from http import HTTPStatus
 
 from aditus.agent.settings import AgentSettings
@@ -120,10 +122,11 @@ async def listen_or_warn(
     try:
         return await health.serve(address.host, address.port, pages)
     except OSError as error:
-        why = f"{address} cannot be listened on: {(error.strerror or 'it is taken').lower()}"
         if named:
             raise bad_listen(option, address, error) from error
-        _log.warning("%s; going on without it, see %s", why, option)
+        _log.warning(
+            "%s cannot be listened on: %s; going on without it, see %s", address, _system_says(error), option
+        )
         return None
 
 
@@ -131,7 +134,14 @@ def bad_listen(option: str, address: Address, error: OSError) -> AditusError:
     """The error for an address that cannot be listened on."""
     return invalid(
         "cannot-listen",
-        f"{option} {address} cannot be listened on: {(error.strerror or 'it failed').lower()}.",
+        f"{option} {address} cannot be listened on: {_system_says(error)}.",
         remedy="Stop what uses it, or choose another address.",
         field=option.removeprefix("--").replace("-", "_"),
     )
+
+
+def _system_says(error: OSError) -> str:
+    """Why it failed, in the system's words: asyncio's own name the address once more."""
+    if error.errno is not None and not isinstance(error, socket.gaierror):
+        return os.strerror(error.errno).lower()
+    return (error.strerror or "it failed").lower()

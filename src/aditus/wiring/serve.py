@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 
 from aditus.config.address import Address
 from aditus.config.serve import ServeConfig
@@ -22,6 +23,7 @@ from aditus.control.service import bootstrap, services
 from aditus.crypto import devca
 from aditus.crypto.proof import Ed25519Verifier
 from aditus.domain.connect_url import RelayUrl
+from aditus.domain.errors import invalid
 from aditus.net import tcp, tls
 from aditus.net.health import Page
 from aditus.net.mux import Resources
@@ -102,19 +104,24 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
         folder = stack.enter_context(data_folder.held(config.data))
         api_socket = stack.enter_context(_listening("--api-listen", config.api_listen))
         relay_socket = stack.enter_context(_listening("--relay-listen", config.relay_listen))
+        metrics = ServerMetrics()
+        scrape = await _serve_metrics(config, metrics)
+        if scrape is not None:
+            stack.callback(scrape.close)
         relay_port = relay_socket.getsockname()[1]
         names = config.public_urls or tuple(RelayUrl(name, relay_port) for name in DEFAULT_NAMES)
+        api_host = _api_host(config, names[0])
         if config.tls_cert is not None and config.tls_key is not None:
             certificate, key, ca_file = config.tls_cert, config.tls_key, ""
         else:
-            files = devca.ensure(folder, [url.host for url in names], time.time())
+            files = _development_tls(folder, [*(url.host for url in names), api_host])
             certificate, key, ca_file = files.certificate, files.key, str(files.ca)
         relay_tls = tls.server_context(certificate, key)
         database = await asyncio.to_thread(open_database, _database_url(config))
         stack.callback(database.close)
         made = await asyncio.to_thread(_bootstrap, config, database, names[0])
         resources = Resources()
-        api_address = Address(config.api_listen.host, api_socket.getsockname()[1])
+        api_address = Address(api_host, api_socket.getsockname()[1])
         settings = RelaySettings(
             region=config.region,
             audiences=tuple(url.audience for url in names),
@@ -124,20 +131,23 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
             ),
         )
         relay = Relay(settings, Ed25519Verifier(), resources)
-        metrics = ServerMetrics()
         loop = asyncio.get_running_loop()
         local = LocalRelay(relay, loop, metrics)
         use_cases = services.build(database, local)
         source = StoredKeySource(database, time.time)
+        relay.apply(await asyncio.to_thread(source.changes, config.region, 0), time.monotonic())
         async with asyncio.TaskGroup() as tasks:
-            relay.apply(await asyncio.to_thread(source.changes, config.region, 0), time.monotonic())
             await relay.start(relay_socket, relay_tls, tasks)
             behind_proxy = bool(config.trusted_proxies)
             api_tls = None if config.api_listen.is_loopback or behind_proxy else (certificate, key)
-            trusted = config.trusted_proxies if not config.api_listen.is_loopback else ()
-            api = ApiThread(create_app(use_cases), api_socket, api_tls, trusted)
+            api = ApiThread(
+                create_app(use_cases),
+                api_socket,
+                api_tls,
+                config.trusted_proxies,
+                only_trusted=behind_proxy and not config.api_listen.is_loopback,
+            )
             measuring = tasks.create_task(_measure(relay, metrics))
-            scrape = await _serve_metrics(config, metrics)
             api.start()
             try:
                 yield Server(
@@ -150,8 +160,6 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
                 )
             finally:
                 measuring.cancel()
-                if scrape is not None:
-                    scrape.close()
                 relay.close()
                 await asyncio.to_thread(api.stop)
 
@@ -172,13 +180,38 @@ def _database_url(config: ServeConfig) -> str:
 
 @contextlib.contextmanager
 def _listening(option: str, address: Address) -> Iterator[socket.socket]:
-    """A bound socket, taken before anything is made, so that a taken port changes nothing."""
+    """A socket that listens, before anything is made, so that a taken port changes nothing.
+
+    Who connects from now on waits until the server is up, and is not refused.
+    """
     try:
         sock = tcp.listening_socket(address.host, address.port)
     except OSError as error:
         raise bad_listen(option, address, error) from error
     with sock:
+        try:
+            sock.listen(tcp.BACKLOG)
+        except OSError as error:  # two that start at the same moment can both bind it
+            raise bad_listen(option, address, error) from error
         yield sock
+
+
+def _api_host(config: ServeConfig, public: RelayUrl) -> str:
+    """How the API is called in URLs: 0.0.0.0 and [::] are no names, so there by the relay's public one."""
+    host = config.api_listen.host
+    return public.host if host in ("0.0.0.0", "::") else host  # noqa: S104  compared, not bound
+
+
+def _development_tls(folder: Path, names: list[str]) -> devca.DevTls:
+    try:
+        return devca.ensure(folder, names, time.time())
+    except OSError as error:
+        raise invalid(
+            "dev-ca-unusable",
+            f"The development certificates in {folder} cannot be read or written:"
+            f" {(error.strerror or 'it failed').lower()}.",
+            remedy="Make ca.pem, ca-key.pem, server.pem and server-key.pem readable files, or restore them.",
+        ) from error
 
 
 async def _serve_metrics(config: ServeConfig, metrics: ServerMetrics) -> asyncio.Server | None:
