@@ -14,7 +14,7 @@ def client_context(ca_file: Path | None = None) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cafile=ca_file)
         except (OSError, ssl.SSLError) as error:
-            raise _unreadable("CA file", ca_file, error) from error
+            raise _unreadable(f"CA file {ca_file}", error) from error
     return context
 
 
@@ -25,7 +25,7 @@ def server_context(cert: Path, key: Path) -> ssl.SSLContext:
     try:
         context.load_cert_chain(cert, key, password=_refuse_password)
     except (OSError, ssl.SSLError, ValueError) as error:
-        raise _unreadable("certificate or key", cert, error) from error
+        raise _unreadable(f"certificate {cert} with the key {key}", error) from error
     return context
 
 
@@ -33,10 +33,14 @@ def _refuse_password() -> str:
     raise ValueError("the private key is encrypted")
 
 
-def _unreadable(what: str, path: Path, error: Exception) -> AditusError:
-    why = getattr(error, "strerror", None) or "it is not valid PEM, or the parts do not belong together"
+def _unreadable(what: str, error: Exception) -> AditusError:
+    why = str(error)
+    if isinstance(error, ssl.SSLError):  # its text is OpenSSL's; it is an OSError, too
+        why = "it is not valid PEM, or the parts do not belong together"
+    elif isinstance(error, OSError) and error.strerror:
+        why = error.strerror.lower()
     return invalid(
         "bad-certificate",
-        f"The {what} {path} cannot be used: {why}.",
+        f"The {what} cannot be used: {why}.",
         remedy="Give a PEM file that this user can read.",
     )
