@@ -8,14 +8,15 @@ from hypothesis import strategies as st
 
 from aditus.wire.errors import Violation
 from aditus.wire.events import OfferReceived, StatusReceived
-from aditus.wire.frames import HEADER_SIZE, Offer, PortVerdict, Role, Status, Verdict, encode_ping, encode_pong
+from aditus.wire.frames import (
     HEADER_SIZE,
-    MAX_CONTROL,
     Offer,
     PortVerdict,
     Role,
     Status,
     Verdict,
+    encode_ping,
+    encode_pong,
 )
 from tests.wire.dialogue import APP, PORT, Dialogue, attached, say
 from tests.wire.test_frames import VECTORS, the_bytes
