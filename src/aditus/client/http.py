@@ -111,7 +111,7 @@ class Http:
                     Code.UNAVAILABLE,
                     "api-certificate",
                     f"The certificate of {self._shown} is not to be trusted: {cause.verify_message}.",
-                    remedy="Name its CA with --ca-file or SSL_CERT_FILE; `aditus serve` makes one: ca.pem.",
+                    remedy="Dial a name that it has; name its CA (ca.pem) with --ca-file or SSL_CERT_FILE.",
                 )
             if isinstance(cause, OSError) and cause.strerror:
                 return self._unreachable(cause.strerror)

@@ -129,6 +129,8 @@ async def on_validation_error(request: Request, error: Exception) -> JSONRespons
     elif kind == "missing":
         told = invalid("missing-field", "A field is missing.", remedy=_SPEC, field=_path(where))
     else:
+        if kind == "value_error":  # our own text (see texts.py), without the framework's words before it
+            message = str(first["ctx"]["error"])
         told = invalid("bad-field", f"{message}.", remedy=_SPEC, field=_path(where))
     return problem(told, request.state.request_id)
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
 from aditus.domain.errors import invalid
 
@@ -29,7 +28,7 @@ def unix_seconds(text: object) -> float:
             moment = datetime.min  # noqa: DTZ901 - without an offset, so refused below
         if moment.tzinfo is not None:
             return (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
-    raise PydanticCustomError("time", "A time is written as in RFC 3339: 2030-01-31T12:00:00Z")
+    raise ValueError("A time is written as in RFC 3339: 2030-01-31T12:00:00Z")
 
 
 _SCHEMA = WithJsonSchema({"type": "string", "format": "date-time"})
