@@ -1,0 +1,23 @@
+"""Data folders after a first start, so that not every test has to wait for one."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.process.programs import Server, copied
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder that was started once and ended well. Not to be changed: copy it."""
+    with Server(tmp_path_factory.mktemp("template") / "data") as server:
+        assert server.program.end(signal.SIGTERM) == 0
+    return server.data
+
+
+@pytest.fixture(scope="session")
+def data_folder(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Makes a copy of that folder of one's own."""
+    return lambda: copied(template, tmp_path_factory.mktemp("server") / "data")

@@ -1,0 +1,173 @@
+"""`kill -9` of `aditus serve`: what it answered is never forgotten, and agents come back by themselves."""
+
+import base64
+import http.client
+import itertools
+import shutil
+import sqlite3
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from aditus.crypto.proof import KeySigner
+from aditus.domain.connect_url import ConnectUrl
+from aditus.domain.errors import AditusError, Code
+from aditus.domain.keytext import parse_access_key
+from aditus.domain.model import KeyState
+from aditus.wire.frames import SUBPROTOCOL
+from tests.process.programs import (
+    CAPABILITY,
+    PATIENCE,
+    Key,
+    Server,
+    Service,
+    exactly,
+    get,
+    is_reset,
+)
+
+ROUNDS = [5, pytest.param(30, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
+BURST_KILLS = [1, pytest.param(10, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
+WORKERS = 4
+ANSWERS_BEFORE_KILL = 40
+
+
+def is_sound(data: Path, scratch: Path) -> bool:
+    """Whether what the killed server left is a whole database. Looks at a copy: it is the server's to mend."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    shutil.copytree(data, scratch)
+    with closing(sqlite3.connect(scratch / "aditus.db")) as database:
+        found: list[tuple[str]] = database.execute("PRAGMA integrity_check").fetchall()
+    return found == [("ok",)]
+
+
+def knock(server: Server, key: Key) -> tuple[int, str]:
+    """What the relay answers to the upgrade of an agent with this key: the status, and why not."""
+    url = ConnectUrl.parse(key.url)
+    bearer = KeySigner(parse_access_key(key.secret.reveal())).bearer(url.audience, time.time())
+    context = ssl.create_default_context(cafile=server.ca_file)
+    asking = http.client.HTTPSConnection(url.host, server.relay_port, timeout=PATIENCE, context=context)
+    headers = {
+        "Authorization": f"Bearer {bearer}",
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": base64.b64encode(bytes(16)).decode(),
+        "Sec-WebSocket-Protocol": SUBPROTOCOL,
+    }
+    with closing(asking):
+        asking.request("GET", url.path, headers=headers)
+        with asking.getresponse() as answer:
+            return answer.status, answer.headers.get("Aditus-Reason", "")
+
+
+def status(server: Server, key: Key) -> int:
+    """What a plain GET of the Connect URL answers: 401 while it is live, 404 when it is gone."""
+    return get(key.url.replace("wss://", "https://"), server.ca_file)[0]
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_what_was_answered_outlives_kill_9(
+    data_folder: Callable[[], Path], tmp_path: Path, rounds: int
+) -> None:
+    """In turns, right after "created" and right after "revoked"."""
+    live: list[Key] = []
+    dead: list[Key] = []
+    with Server(data_folder()) as server:
+        for number in range(rounds):
+            with server.client() as client:
+                if number % 2 == 0:
+                    live.append(Key.of(client.generate_key(f"key-{number}", CAPABILITY)))
+                else:
+                    assert knock(server, live[-1]) == (101, "")
+                    result = client.revoke_keys([live[-1].access_key_id])[0]
+                    dead.append(live.pop())
+                    assert result.result == "revoked"
+                server.program.kill()
+            assert is_sound(server.data, tmp_path / "copy")
+            server.start()
+            with server.client() as client:
+                states = {key.access_key_id: key.state for key in client.list_keys()}
+            assert states == {key.access_key_id: KeyState.ACTIVE for key in live} | {
+                key.access_key_id: KeyState.REVOKED for key in dead
+            }
+            for key in live:
+                assert status(server, key) == 401
+                assert knock(server, key) == (101, "")
+            for key in dead:
+                assert status(server, key) == 404
+                assert knock(server, key) == (403, "revoked")
+        with Service() as service, server.agent(live[0], service.spec) as agent:
+            agent.err.wait("attached")
+            with server.agent(dead[0], service.spec) as late:
+                assert late.end() == 3
+
+
+def test_an_agent_comes_back_by_itself(data_folder: Callable[[], Path]) -> None:
+    with Server(data_folder()) as server, Service() as service:
+        key = server.generate("steady")
+        with server.agent(key, service.spec) as agent:
+            agent.err.wait("attached")
+            app, end = service.conversation()
+            server.program.kill()
+            assert is_reset(end)
+            agent.err.wait("retry_in")
+            seen = len(agent.err.lines)
+            server.start()
+            agent.err.wait("attached", after=seen)
+            app, end = service.conversation()
+            app.sendall(b"as before")
+            assert exactly(end, 9) == b"as before"
+
+
+@pytest.mark.parametrize("kills", BURST_KILLS)
+def test_whatever_was_answered_in_a_burst_holds(
+    data_folder: Callable[[], Path], tmp_path: Path, kills: int
+) -> None:
+    """Keys are made and revoked from all sides when the server is killed: no answer was given too early."""
+    created: dict[str, Key] = {}
+    asked_to_revoke: set[str] = set()
+    revoked: set[str] = set()
+
+    def work(worker: str, answers: threading.Semaphore) -> Code:
+        """Make and revoke keys until the server is gone; how it said so."""
+        with server.client() as client, pytest.raises(AditusError) as gone:
+            for number in itertools.count():
+                name = f"{worker}-{number}"
+                created[name] = Key.of(client.generate_key(name, CAPABILITY))
+                answers.release()
+                asked_to_revoke.add(name)
+                client.revoke_keys([name])
+                revoked.add(name)
+                answers.release()
+        return gone.value.code
+
+    with Server(data_folder()) as server:
+        for kill in range(kills):
+            answers = threading.Semaphore(0)
+            with ThreadPoolExecutor(WORKERS) as pool:
+                ends = [pool.submit(work, f"key-{kill}-{worker}", answers) for worker in range(WORKERS)]
+                for _ in range(ANSWERS_BEFORE_KILL):
+                    assert answers.acquire(timeout=PATIENCE)
+                server.program.kill()
+            assert {end.result() for end in ends} == {Code.UNAVAILABLE}
+            assert is_sound(server.data, tmp_path / "copy")
+            server.start()
+        with server.client() as client:
+            states = {key.access_key_id: key.state for key in client.list_keys()}
+            assert created.keys() <= states.keys()
+            assert {states[name] for name in revoked} == {KeyState.REVOKED}
+            assert all(states[name] is KeyState.ACTIVE for name in created.keys() - asked_to_revoke)
+            # Of what nobody had an answer about, all or nothing is there: it can be revoked as any key.
+            unsure = [name for name, state in states.items() if state is KeyState.ACTIVE]
+            for result in client.revoke_keys(unsure) if unsure else ():
+                assert result.result == "revoked"
+        for name in sorted(revoked)[:: max(1, len(revoked) // 10)]:
+            assert status(server, created[name]) == 404
+            assert knock(server, created[name]) == (403, "revoked")

@@ -1,0 +1,508 @@
+"""`aditus serve` from an empty folder, a second time, with a certificate of one's own, and not at all."""
+
+import contextlib
+import re
+import signal
+import socket
+import sqlite3
+import ssl
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from aditus.crypto import devca
+from demo.postgres import free_port
+from demo.stage import aditus
+from tests.process.programs import (
+    LOOPBACK,
+    PATIENCE,
+    Ended,
+    Program,
+    Server,
+    Service,
+    exactly,
+    get,
+    is_reset,
+    together,
+)
+
+pytestmark = pytest.mark.timeout(180)  # a fixture starts many servers, on a machine that may be busy
+
+DRAIN_SECONDS = 10.0  # what SIGTERM gives to running streams; what ends "at once" ends well before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files of a data folder, but the lock, which holds nothing."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "lock"
+    }
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+# --- the first start, and the second ----------------------------------------------------------
+
+
+def test_from_an_empty_folder_it_makes_everything_and_a_second_start_finds_it(tmp_path: Path) -> None:
+    data, metrics = tmp_path / "new" / "data", f"{LOOPBACK}:{free_port()}"
+    with Server(data, "--metrics-listen", metrics) as server:
+        # A password is told once, on stdout and alone there; people are told what to do next on stderr.
+        out = server.program.out.text
+        password = re.fullmatch(r"password: (\S{16,})\n", out)
+        assert password
+        assert "aditus keys generate" in server.program.err.text
+        assert password[1] not in server.program.err.text
+        # Nobody else can read what is secret.
+        assert mode(data) == 0o700
+        for name in ("aditus.db", "owner.token", "ca-key.pem", "server-key.pem"):
+            assert mode(data / name) == 0o600, name
+        # The token is the owner's, of an organisation with all that a first key needs.
+        with server.client() as client:
+            owner, default = client.userinfo(), client.subscription()
+        assert (owner.name, owner.organization, owner.role) == ("owner@localhost", "default", "owner")
+        assert (default.subscription.name, default.subscription.capabilities) == ("default", ("integration",))
+        assert default.subscription.regions == ("local",)
+        # The certificate is good for the three names of this machine.
+        assert names_in_certificate(server) == {"localhost", "127.0.0.1", "0:0:0:0:0:0:0:1"}
+        key = server.generate("kept")
+        assert "aditus_tunnels" in get(f"http://{metrics}/metrics")[1]
+        assert server.program.end(signal.SIGTERM) == 0
+        assert "\x1b" not in server.program.err.text  # colours are for terminals
+    # An orderly end leaves one database file and no log beside it.
+    before = contents(data)
+    assert sorted(before) == [
+        "aditus.db",
+        "ca-key.pem",
+        "ca.pem",
+        "owner.token",
+        "server-key.pem",
+        "server.pem",
+    ]
+
+    with server:
+        assert server.program.out.text == ""
+        assert "first start" not in server.program.err.text
+        with server.client() as client:
+            assert client.userinfo() == owner
+            assert client.show_key("kept").connect_url == key.url
+        assert server.program.end(signal.SIGINT) == 130
+    after = contents(data)
+    assert {name: after[name] for name in after if name != "aditus.db"} == {
+        name: before[name] for name in before if name != "aditus.db"
+    }
+
+
+def names_in_certificate(server: Server) -> set[str]:
+    """The names of the certificate that the relay shows; each is verified against ca.pem."""
+    context = ssl.create_default_context(cafile=server.ca_file)
+    names: set[str] = set()
+    for host in ("localhost", "127.0.0.1", "::1"):
+        with (
+            socket.create_connection((LOOPBACK, server.relay_port)) as sock,
+            context.wrap_socket(sock, server_hostname=host) as tls,
+        ):
+            found = tls.getpeercert()
+            assert found
+            names |= {str(name[1]) for name in found["subjectAltName"]}
+    return names
+
+
+# --- what it cannot start with ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a case may use: a data folder that was started before, and what is in its way."""
+
+    data: Path
+    folder: Path  # for other files
+    taken: int  # a port that somebody listens on
+    running: Server
+
+    def serve(self, *words: str, data: Path | None = None) -> list[str]:
+        defaults = {
+            "--data": str(data or self.data),
+            "--api-listen": f"{LOOPBACK}:{free_port()}",
+            "--relay-listen": f"{LOOPBACK}:{free_port()}",
+            "--metrics-listen": "off",
+        }
+        given = set(words[::2])
+        return aditus(
+            "serve", *(word for pair in defaults.items() if pair[0] not in given for word in pair), *words
+        )
+
+    def file(self, name: str, content: bytes = b"") -> Path:
+        path = self.folder / name
+        path.write_bytes(content)
+        return path
+
+    def database(self, change: Callable[[bytearray], None]) -> None:
+        path = self.data / "aditus.db"
+        content = bytearray(path.read_bytes())
+        change(content)
+        path.write_bytes(content)
+
+
+Case = Callable[[Place], list[str]]
+"""Spoils the place, or takes its port; the command line that then cannot start."""
+
+
+def port_taken(place: Place) -> list[str]:
+    return place.serve("--api-listen", f"{LOOPBACK}:{place.taken}")
+
+
+def relay_port_taken(place: Place) -> list[str]:
+    return place.serve("--relay-listen", f"{LOOPBACK}:{place.taken}")
+
+
+def metrics_port_taken(place: Place) -> list[str]:
+    return place.serve("--metrics-listen", f"{LOOPBACK}:{place.taken}")
+
+
+def address_of_another_machine(place: Place) -> list[str]:
+    return place.serve("--relay-listen", "192.0.2.1:8443")
+
+
+def folder_is_a_file(place: Place) -> list[str]:
+    return place.serve(data=place.file("data-file"))
+
+
+def folder_below_a_file(place: Place) -> list[str]:
+    """As unwritable as a folder can be to root, too."""
+    return place.serve(data=place.file("data-file") / "data")
+
+
+def folder_locked(place: Place) -> list[str]:
+    return place.serve(data=place.running.data)
+
+
+def database_is_text(place: Place) -> list[str]:
+    (place.data / "aditus.db").write_text("Dear diary, today nothing was stored.\n" * 200)
+    return place.serve()
+
+
+def database_is_cut_off(place: Place) -> list[str]:
+    place.database(lambda content: content.__delitem__(slice(len(content) // 2, None)))
+    return place.serve()
+
+
+def database_has_a_zeroed_page(place: Place) -> list[str]:
+    def zero(content: bytearray) -> None:
+        content[8192:12288] = bytes(4096)
+
+    place.database(zero)
+    return place.serve()
+
+
+def database_has_a_scrambled_header(place: Place) -> list[str]:
+    def scramble(content: bytearray) -> None:
+        content[16:100] = b"\xff" * 84
+
+    place.database(scramble)
+    return place.serve()
+
+
+def database_is_a_folder(place: Place) -> list[str]:
+    (place.data / "aditus.db").unlink()
+    (place.data / "aditus.db").mkdir()
+    return place.serve()
+
+
+def database_of_a_later_version(place: Place) -> list[str]:
+    with contextlib.closing(sqlite3.connect(place.data / "aditus.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = 'from-the-future'")
+    return place.serve()
+
+
+def other_region(place: Place) -> list[str]:
+    return place.serve("--region", "eu-9")
+
+
+def ca_without_its_key(place: Place) -> list[str]:
+    (place.data / "ca-key.pem").unlink()
+    (place.data / "server.pem").unlink()
+    return place.serve()
+
+
+def ca_is_a_folder(place: Place) -> list[str]:
+    (place.data / "ca.pem").unlink()
+    (place.data / "ca.pem").mkdir()
+    return place.serve()
+
+
+def half_of_tls(place: Place) -> list[str]:
+    return place.serve("--tls-cert", str(place.data / "server.pem"))
+
+
+def the_other_half_of_tls(place: Place) -> list[str]:
+    return place.serve("--tls-key", str(place.data / "server-key.pem"))
+
+
+def certificate_is_missing(place: Place) -> list[str]:
+    return place.serve("--tls-cert", "missing.pem", "--tls-key", str(place.data / "server-key.pem"))
+
+
+def key_is_missing(place: Place) -> list[str]:
+    return place.serve("--tls-cert", str(place.data / "server.pem"), "--tls-key", "missing.key")
+
+
+def certificate_is_no_certificate(place: Place) -> list[str]:
+    text = str(place.file("text.pem", b"-----BEGIN NONSENSE-----\n"))
+    return place.serve("--tls-cert", text, "--tls-key", str(place.data / "server-key.pem"))
+
+
+def key_of_another_certificate(place: Place) -> list[str]:
+    return place.serve(
+        *("--tls-cert", str(place.data / "server.pem")), *("--tls-key", str(place.data / "ca-key.pem"))
+    )
+
+
+def certificate_on_an_empty_folder(place: Place) -> list[str]:
+    """Whatever is wrong, nothing is made."""
+    for path in place.data.iterdir():
+        path.unlink()
+    return place.serve("--tls-cert", "missing.pem", "--tls-key", "missing.key")
+
+
+CASES: dict[Case, str] = {
+    port_taken: "--api-listen 127.0.0.1:{taken} cannot be listened on: address already in use.",
+    metrics_port_taken: "--metrics-listen 127.0.0.1:{taken} cannot be listened on: address already in use.",
+    folder_is_a_file: "The data folder {folder}/data-file cannot be used: file exists.",
+    folder_locked: "The data folder {running} is used by another process.",
+    database_is_text: "The database {data}/aditus.db is damaged.",
+    database_has_a_zeroed_page: "The database {data}/aditus.db is damaged.",
+    half_of_tls: "--tls-cert and --tls-key go together, and one of them is missing.",
+    certificate_is_missing: "missing.pem with the key {data}/server-key.pem cannot be used: no such file",
+}
+"""What is wrong, and what people read about it."""
+
+SLOW_CASES: dict[Case, str] = {
+    relay_port_taken: "--relay-listen 127.0.0.1:{taken} cannot be listened on: address already in use.",
+    address_of_another_machine: "--relay-listen 192.0.2.1:8443 cannot be listened on: cannot assign",
+    folder_below_a_file: "The data folder {folder}/data-file/data cannot be used: not a directory.",
+    database_is_cut_off: "The database {data}/aditus.db is damaged.",
+    database_has_a_scrambled_header: "The database {data}/aditus.db is damaged.",
+    database_is_a_folder: "The database {data}/aditus.db cannot be opened for writing: Is a directory.",
+    database_of_a_later_version: "The database was written by a newer version of Aditus.",
+    other_region: "The data belongs to the region local, and not to the one named.",
+    ca_without_its_key: "ca-key.pem, are not both there.",
+    ca_is_a_folder: "The development certificates in {data} cannot be read or written: is a directory.",
+    the_other_half_of_tls: "--tls-cert and --tls-key go together, and one of them is missing.",
+    key_is_missing: "server.pem with the key missing.key cannot be used: no such file or directory.",
+    certificate_is_no_certificate: "cannot be used: it is not valid PEM",
+    key_of_another_certificate: "cannot be used: it is not valid PEM, or the parts do not belong together.",
+    certificate_on_an_empty_folder: "missing.pem with the key missing.key cannot be used: no such file",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    place: Place
+    ended: Ended
+    before: dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def refusals(
+    request: pytest.FixtureRequest,
+    data_folder: Callable[[], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Mapping[Case, Refusal]]:
+    """All the cases that this run asks for, two at a time, as each takes most of a second."""
+    cases = [
+        cast(Case, item.callspec.params["case"])
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.originalname == WHAT_IT_CANNOT_START_WITH
+    ]
+    with (
+        Server(data_folder()) as running,
+        socket.create_server((LOOPBACK, 0)) as taken,
+        ThreadPoolExecutor(2) as pool,
+    ):
+
+        def refuse(case: Case) -> Refusal:
+            place = Place(data_folder(), tmp_path_factory.mktemp("case"), taken.getsockname()[1], running)
+            command = case(place)
+            before = contents(place.data)
+            with Program(command) as program:
+                return Refusal(place, program.ended(), before)
+
+        yield dict(zip(cases, pool.map(refuse, cases), strict=True))
+
+
+@pytest.mark.parametrize(
+    "case",
+    [*CASES, *(pytest.param(case, marks=pytest.mark.slow) for case in SLOW_CASES)],
+    ids=lambda case: case.__name__,
+)
+def test_what_it_cannot_start_with_is_one_clear_line(refusals: Mapping[Case, Refusal], case: Case) -> None:
+    place, ended = refusals[case].place, refusals[case].ended
+    why = (CASES | SLOW_CASES)[case].format(
+        taken=place.taken, folder=place.folder, data=place.data, running=place.running.data
+    )
+    assert ended.code == 2, ended
+    assert ended.out == ""
+    assert len(ended.err.splitlines()) == 1
+    assert ended.err.startswith("aditus: ")
+    assert why in ended.err
+    assert contents(place.data) == refusals[case].before
+
+
+WHAT_IT_CANNOT_START_WITH = test_what_it_cannot_start_with_is_one_clear_line.__name__
+
+
+# --- a terminal, and the default port of the metrics ------------------------------------------
+
+
+@contextlib.contextmanager
+def occupied(port: int) -> Iterator[None]:
+    """Somebody listens on this port: we, or somebody else already."""
+    with socket.socket() as sock:
+        with contextlib.suppress(OSError):
+            sock.bind((LOOPBACK, port))
+            sock.listen()
+        yield
+
+
+def test_on_a_terminal_it_is_coloured_and_a_taken_default_port_is_a_warning(
+    data_folder: Callable[[], Path],
+) -> None:
+    with occupied(9464), Server(data_folder(), terminal=True) as server:
+        said = server.program.out.text
+        assert "\x1b[1mNext, in another terminal\x1b[0m" in said
+        assert "WARNING 127.0.0.1:9464 cannot be listened on: address already in use; going on" in said
+        assert get(f"{server.api_url}/healthz")[0] == 200
+        assert server.program.end(signal.SIGINT) == 130
+
+
+# --- who is reached, and how ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Servers of each kind."""
+
+    own: Server  # with a certificate of one's own
+    open: Server  # whose API others can reach
+    proxied: Server  # whose API has a proxy in front
+    leaving: Server  # which will be told to end
+    hurried: Server  # which will be told twice
+
+
+@pytest.fixture(scope="module")
+def served(data_folder: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """They start together, as each takes more than a second."""
+    folder = tmp_path_factory.mktemp("own")
+    authority = devca.new_authority(time.time())
+    pair = devca.issue(authority, ["relay.example.com"], time.time())
+    for name, content in (
+        ("own-ca.pem", authority.certificate), ("own.pem", pair.certificate), ("own.key", pair.key)
+    ):  # fmt: skip
+        (folder / name).write_bytes(content)
+    own = Server(data_folder(), "--tls-cert", str(folder / "own.pem"), "--tls-key", str(folder / "own.key"))
+    own.words += ("--public-url", f"wss://localhost:{own.relay_port}")
+    own.ca_file = folder / "own-ca.pem"
+    servers = Served(
+        own,
+        Server(data_folder(), api_host="0.0.0.0"),
+        Server(data_folder(), "--trusted-proxy", "127.0.0.2/32", api_host="0.0.0.0"),
+        Server(data_folder()),
+        Server(data_folder()),
+    )
+    with together(servers.own, servers.open, servers.proxied, servers.leaving, servers.hurried):
+        yield servers
+
+
+def test_a_certificate_of_ones_own_is_served_and_agents_that_trust_its_authority_attach(
+    served: Served,
+) -> None:
+    server = served.own
+    assert "--ca-file" not in server.program.err.text  # what to do next needs none
+    key = server.generate("own")
+    assert key.url.startswith(f"wss://localhost:{server.relay_port}/connect/")
+    with Service() as service:
+        with server.agent(key, service.spec) as agent:
+            agent.err.wait("attached")
+            app, end = service.conversation()
+            app.sendall(b"through")
+            assert exactly(end, 7) == b"through"
+        server.ca_file = server.data / "ca.pem"  # the development CA, which has nothing to do with it
+        with server.agent(key, service.spec) as agent:
+            refused = agent.ended()
+    assert refused.code == 6
+    assert "is not trusted" in refused.err
+
+
+def test_an_api_that_others_can_reach_speaks_tls(served: Served) -> None:
+    server = served.open
+    url = f"https://localhost:{server.api_port}"
+    assert get(f"{url}/healthz", server.ca_file)[0] == 200
+    with socket.create_connection((LOOPBACK, server.api_port)) as plain:
+        plain.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert not plain.recv(4096).startswith(b"HTTP/1.1 200")
+    # What it says to do next works as it stands there.
+    export = server.program.err.wait("export ADITUS_API=").strip()
+    assert export.startswith(f"export ADITUS_API={url} ")
+    with Program(["/bin/sh", "-c", f'{export} && exec "$0" whoami', *aditus()]) as whoami:
+        assert "owner@localhost" in whoami.ended().out
+
+
+def test_behind_a_trusted_proxy_it_is_plain_and_answers_that_proxy_alone(served: Served) -> None:
+    server = served.proxied
+
+    def ask(source: str, headers: Sequence[str] = ()) -> bytes:
+        with socket.create_connection(
+            (LOOPBACK, server.api_port), PATIENCE, source_address=(source, 0)
+        ) as sock:
+            lines = ("GET /v1/userinfo HTTP/1.1", "Host: localhost", "Connection: close", *headers)
+            sock.sendall("\r\n".join((*lines, f"Authorization: Bearer {server.token}", "", "")).encode())
+            return b"".join(iter(lambda: sock.recv(65_536), b""))
+
+    assert ask("127.0.0.2").startswith(b"HTTP/1.1 200")
+    assert ask("127.0.0.2", ["X-Forwarded-For: 203.0.113.9"]).startswith(b"HTTP/1.1 200")
+    assert ask("127.0.0.1").startswith(b"HTTP/1.1 403")
+    assert ask("127.0.0.1", ["X-Forwarded-For: 127.0.0.2"]).startswith(b"HTTP/1.1 403")
+
+
+# --- how it ends ------------------------------------------------------------------------------
+
+
+def test_sigterm_lets_a_running_transfer_finish(served: Served) -> None:
+    server = served.leaving
+    key = server.generate("draining")
+    with Service() as service, server.agent(key, service.spec) as agent:
+        agent.err.wait("attached")
+        app, end = service.conversation()
+        end.sendall(b"first half, ")
+        assert exactly(app, 12) == b"first half, "
+        server.program.send(signal.SIGTERM)
+        agent.err.wait("the relay is leaving")
+        end.sendall(b"second half")
+        end.close()
+        assert exactly(app, 11) == b"second half"
+        assert app.recv(1) == b""  # a clean end
+        app.close()
+        assert server.program.end() == 0
+        agent.err.wait("retry_in")  # it goes on asking for a relay
+
+
+def test_a_second_sigterm_ends_at_once(served: Served) -> None:
+    server = served.hurried
+    key = server.generate("cut")
+    with Service() as service, server.agent(key, service.spec) as agent:
+        agent.err.wait("attached")
+        app, _ = service.conversation()
+        server.program.send(signal.SIGTERM)
+        agent.err.wait("the relay is leaving")
+        assert server.program.end(signal.SIGTERM, DRAIN_SECONDS / 2) == 0
+        assert is_reset(app)
