@@ -5,13 +5,17 @@ speaks itself. Every wait is bounded by `PATIENCE` seconds.
 """
 
 import asyncio
+import os
 import random
 import socket
 import struct
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
+
+import pytest
 
 T = TypeVar("T")
 
@@ -36,6 +40,14 @@ async def until(condition: Callable[[], object], what: str) -> None:
                 await asyncio.sleep(0.002)
     except TimeoutError:
         raise AssertionError(f"did not happen: {what}") from None
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 class Conversation:
@@ -114,10 +126,6 @@ class Conversation:
     def close(self) -> None:
         """Close, as a program does that is done: a reset if something was not read."""
         self.sock.close()
-
-    def narrow(self, size: int = 4096) -> None:
-        """Let the kernel keep little for this side, so that a reader which stops is noticed soon."""
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
     def __enter__(self) -> "Conversation":
         return self

@@ -1,15 +1,13 @@
 """A reader that stops stalls its own stream alone, and no process grows by more than its window."""
 
 import asyncio
-import resource
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from aditus.wire.credit import SESSION_BUDGET
-from tests.ends import Conversation, Echo, Target
+from tests.ends import Conversation, Echo, Target, on_linux, resident
 from tests.world import Site
 
 MIB = 1 << 20
@@ -26,12 +24,6 @@ GROWTH = 64 * MIB
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     async with Site(tmp_path) as site:
         yield site
-
-
-def resident() -> int:
-    """Bytes of this process in memory."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
 
 
 class Writer:
@@ -63,9 +55,6 @@ async def talk(app: Conversation, size: int) -> None:
     saying = asyncio.create_task(say())
     await app.exactly(size)
     await saying
-
-
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads the size of the process from /proc")
 
 
 @on_linux

@@ -213,8 +213,7 @@ class Mux:
         try:
             event = self.session.receive(message, time.monotonic())
         except Violation as violation:
-            _log.warning("closing a session: its peer broke the protocol: %s", violation)
-            self.close(CloseCode.PROTOCOL, "protocol", ResetReason.PROTOCOL)
+            self.violated(str(violation))
             return
         if event is not None:
             self._dispatching = True
@@ -226,6 +225,10 @@ class Mux:
             finally:
                 self._dispatching = False
         self.flush()
+
+    def violated(self, what: str) -> None:
+        _log.warning("closing a session: its peer broke the protocol: %s", what)
+        self.close(CloseCode.PROTOCOL, "protocol", ResetReason.PROTOCOL)
 
     def writable(self) -> None:
         self.flush()

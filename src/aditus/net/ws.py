@@ -60,6 +60,10 @@ class MessageHandler(Protocol):
         """One binary message; the view is valid during the call only."""
         ...
 
+    def violated(self, what: str) -> None:
+        """The peer sent something that is no binary message: the handler closes."""
+        ...
+
     def writable(self) -> None:
         """The transport's buffer has room again."""
         ...
@@ -142,6 +146,10 @@ class WebSocket(picows.WSListener):
                 if not transport.is_close_frame_sent:
                     self._handler.message(frame.get_payload_as_memoryview())
                 return
+        elif kind == picows.WSMsgType.PING:
+            if self.writable:  # who asks and does not read is not answered out of our memory
+                transport.send_pong(frame.get_payload_as_bytes())
+            return
         elif kind == picows.WSMsgType.PONG:
             return
         elif kind == picows.WSMsgType.CLOSE:
@@ -149,8 +157,8 @@ class WebSocket(picows.WSListener):
                 transport.send_close(frame.get_close_code())
             self._hang_up(transport)
             return
-        _log.warning("closing a WebSocket: it carried something else than whole binary messages")
-        self.close(CloseCode.PROTOCOL, "protocol")
+        if not transport.is_close_frame_sent:
+            self._handler.violated("something else than a whole binary message")
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
         self._transport = None
@@ -206,6 +214,7 @@ async def serve(
         ssl=tls,
         backlog=BACKLOG,
         websocket_handshake_timeout=handshake_seconds,
+        enable_auto_pong=False,
         max_frame_size=MAX_FRAME,
         read_buffer_init_size=READ_BUFFER,
         use_aiofastnet=True,
@@ -234,6 +243,7 @@ async def dial(
             ssl_context=tls,
             extra_headers={**headers, "Sec-WebSocket-Protocol": SUBPROTOCOL},
             websocket_handshake_timeout=HANDSHAKE_SECONDS,
+            enable_auto_pong=False,
             max_frame_size=MAX_FRAME,
             read_buffer_init_size=READ_BUFFER,
             max_redirects=0,

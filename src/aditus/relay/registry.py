@@ -24,7 +24,8 @@ class Tunnel:
     def serves(self, port: int) -> bool:
         """Whether a stream for this port may be opened here now."""
         status = self.ports.get(port)
-        return status is not None and status.accepted and not self.mux.session.draining
+        session = self.mux.session
+        return status is not None and status.accepted and session.registered and not session.draining
 
 
 class Registry:
