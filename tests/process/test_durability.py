@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from aditus.client.rest import Client
 from aditus.crypto.proof import KeySigner
 from aditus.domain.connect_url import ConnectUrl
 from aditus.domain.errors import AditusError, Code
@@ -32,6 +33,8 @@ from tests.process.programs import (
     is_reset,
 )
 
+pytestmark = pytest.mark.timeout(180)  # a busy machine starts a server in several seconds
+
 ROUNDS = [5, pytest.param(30, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
 BURST_KILLS = [1, pytest.param(10, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
 WORKERS = 4
@@ -39,7 +42,7 @@ ANSWERS_BEFORE_KILL = 40
 
 
 def is_sound(data: Path, scratch: Path) -> bool:
-    """Whether what the killed server left is a whole database. Looks at a copy: it is the server's to mend."""
+    """Whether what a killed server left is a whole database. Looks at a copy: it is the server's to mend."""
     shutil.rmtree(scratch, ignore_errors=True)
     shutil.copytree(data, scratch)
     with closing(sqlite3.connect(scratch / "aditus.db")) as database:
@@ -135,24 +138,29 @@ def test_whatever_was_answered_in_a_burst_holds(
     asked_to_revoke: set[str] = set()
     revoked: set[str] = set()
 
-    def work(worker: str, answers: threading.Semaphore) -> Code:
-        """Make and revoke keys until the server is gone; how it said so."""
+    def work(client: Client, worker: str, answers: threading.Semaphore) -> None:
+        for number in itertools.count():
+            name = f"{worker}-{number}"
+            created[name] = Key.of(client.generate_key(name, CAPABILITY))
+            answers.release()
+            asked_to_revoke.add(name)
+            client.revoke_keys([name])
+            revoked.add(name)
+            answers.release()
+
+    def work_until_killed(worker: str, answers: threading.Semaphore) -> Code:
         with server.client() as client, pytest.raises(AditusError) as gone:
-            for number in itertools.count():
-                name = f"{worker}-{number}"
-                created[name] = Key.of(client.generate_key(name, CAPABILITY))
-                answers.release()
-                asked_to_revoke.add(name)
-                client.revoke_keys([name])
-                revoked.add(name)
-                answers.release()
+            work(client, worker, answers)
         return gone.value.code
 
     with Server(data_folder()) as server:
         for kill in range(kills):
             answers = threading.Semaphore(0)
             with ThreadPoolExecutor(WORKERS) as pool:
-                ends = [pool.submit(work, f"key-{kill}-{worker}", answers) for worker in range(WORKERS)]
+                ends = [
+                    pool.submit(work_until_killed, f"key-{kill}-{worker}", answers)
+                    for worker in range(WORKERS)
+                ]
                 for _ in range(ANSWERS_BEFORE_KILL):
                     assert answers.acquire(timeout=PATIENCE)
                 server.program.kill()
