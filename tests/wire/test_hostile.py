@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from functools import partial
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aditus.wire.errors import Violation
@@ -74,9 +75,8 @@ SCENES: list[Callable[[], Dialogue]] = [
 ]
 
 
-@settings(max_examples=400)
+@pytest.mark.parametrize("scene", SCENES)
 @given(
-    st.sampled_from(SCENES),
     st.booleans(),
     st.lists(st.one_of(st.binary(max_size=40), mutated()), min_size=1, max_size=6),
 )

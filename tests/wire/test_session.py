@@ -17,8 +17,10 @@ from aditus.wire.events import (
 )
 from aditus.wire.fields import MAX_TEXT
 from aditus.wire.frames import (
+    HEADER,
     MAX_DATA,
     MAX_STREAM_ID,
+    FrameType,
     Role,
     encode_accept,
     encode_data,
@@ -193,6 +195,12 @@ def test_a_stream_that_both_have_finished_is_forgotten_without_a_word() -> None:
     talk.to_relay()
     talk.relay.finish(number)
     assert talk.to_agent() == [FinReceived(number)]
+    for late in (
+        encode_window(number, 1),
+        encode_data(number, b"x"),
+        encode_reset(number, ResetReason.DRAIN),
+    ):
+        assert talk.relay.receive(late, talk.now) is None  # for the protocol it is closed
     talk.relay.reset(number, ResetReason.APP_RESET)
     assert talk.quiet
     assert talk.relay.over() == [number]
@@ -208,6 +216,19 @@ def test_ids_rise_and_may_leave_gaps() -> None:
     assert talk.agent.receive(encode_data(3, b"x"), talk.now) is None  # below the highest: closed
     with pytest.raises(Violation, match="OPEN of stream 6 after 7"):
         talk.agent.receive(encode_open(6, PORT), talk.now)
+    with pytest.raises(Violation, match="OPEN on stream 7, which is open"):
+        talk.agent.receive(encode_open(7, PORT), talk.now)
+    talk.agent.reset(7, ResetReason.TARGET_REFUSED)
+    with pytest.raises(Violation, match="OPEN of stream 7 after 7"):
+        talk.agent.receive(encode_open(7, PORT), talk.now)
+
+
+def test_a_frame_of_the_session_is_not_dropped_for_having_the_id_of_a_closed_stream() -> None:
+    talk = attached()
+    number = talk.stream()
+    talk.agent.reset(number, ResetReason.TARGET_RESET)
+    with pytest.raises(Violation, match="PING for stream 1"):
+        talk.agent.receive(HEADER.pack(FrameType.PING, 0, 0, number) + bytes(8), talk.now)
 
 
 def test_ids_never_wrap() -> None:
@@ -252,6 +273,9 @@ def test_a_long_queue_asks_its_writer_to_stop_and_says_when_to_go_on() -> None:
     assert talk.relay.relieved() == []
     talk.to_agent()  # as far as credit goes: a first window
     assert talk.relay.relieved() == [number]
+    talk.agent.consume(number, FIRST_WINDOW, talk.now)
+    talk.to_relay()
+    assert received(talk.to_agent()) == b"x"
     assert talk.relay.relieved() == []
 
 
@@ -389,8 +413,9 @@ def test_a_closed_session_says_and_takes_nothing_more() -> None:
     number = talk.stream()
     talk.relay.send(number, b"too late")
     talk.agent.send(number, b"too late")
-    late = [*say(talk.agent), encode_ping(bytes(8)), encode_open(number + 1, PORT)]
-    assert talk.relay.close() == [number]
+    late = [*say(talk.agent), encode_ping(bytes(8)), encode_open(number + 2, PORT)]
+    pending = talk.relay.open(PORT, APP, talk.now)
+    assert talk.relay.close() == [number, pending]
     assert talk.relay.close() == []
     for frame in late:
         assert talk.relay.receive(frame, talk.now) is None
