@@ -34,3 +34,30 @@ class RecordedStream(MuxStream):
 
     def reset(self, reason: ResetReason, detail: str = "") -> None:
         self.calls.append(reason)
+
+
+class RecordedEnd:
+    """The local end of a stream: it notes what comes out of the tunnel."""
+
+    def __init__(self) -> None:
+        self.heard = bytearray()
+        self.reasons: list[ResetReason] = []
+        self.calls: list[str] = []
+
+    def data(self, data: memoryview) -> None:
+        self.heard += data
+
+    def accepted(self) -> None:
+        self.calls.append("accepted")
+
+    def ended(self) -> None:
+        self.calls.append("ended")
+
+    def cut(self, reason: ResetReason, detail: str) -> None:
+        self.reasons.append(reason)
+
+    def congested(self) -> None:
+        self.calls.append("congested")
+
+    def relieved(self) -> None:
+        self.calls.append("relieved")

@@ -75,7 +75,8 @@ class Ingress:
                 try:
                     server = await tcp.listen(host, port, lambda: self._pump(key_id, port))
                 except OSError as error:
-                    self._owners.pop(port, None)
+                    if self._owners.get(port) == key_id:
+                        del self._owners[port]
                     taken = error.errno == errno.EADDRINUSE
                     why = (
                         "another program has this port" if taken else (error.strerror or "it failed").lower()

@@ -23,10 +23,18 @@ class Opener:
         if key is None or verdict is None:
             raise CannotOpen(ResetReason.NO_AGENT)
         if isinstance(verdict, Denied):
-            raise CannotOpen(ResetReason[verdict.reason.upper()])
+            raise CannotOpen(reset_reason(verdict))
         if isinstance(port_verdict(key, port), Denied):
             raise CannotOpen(ResetReason.PORT_NOT_ALLOWED)
         tunnel = self._registry.pick(key_id, port)
         if tunnel is None:
             raise CannotOpen(ResetReason.NO_AGENT)
         return tunnel.mux.open(port, source, end)
+
+
+def reset_reason(denied: Denied) -> ResetReason:
+    """What the streams of a key are told that may no longer have any."""
+    return _RESET_REASONS.get(denied.reason, ResetReason.REVOKED)  # a replaced secret is as dead as that
+
+
+_RESET_REASONS = {"suspended": ResetReason.SUSPENDED, "expired": ResetReason.EXPIRED}

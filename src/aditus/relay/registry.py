@@ -21,11 +21,14 @@ class Tunnel:
     attached_at: float
     ports: dict[int, PortStatus] = field(default_factory=dict)
 
+    def offers(self, port: int) -> bool:
+        """Whether this relay serves the port for this tunnel, which does not leave."""
+        status = self.ports.get(port)
+        return status is not None and status.accepted and not self.mux.session.draining
+
     def serves(self, port: int) -> bool:
         """Whether a stream for this port may be opened here now."""
-        status = self.ports.get(port)
-        session = self.mux.session
-        return status is not None and status.accepted and session.registered and not session.draining
+        return self.offers(port) and self.mux.session.registered
 
 
 class Registry:
@@ -79,8 +82,8 @@ class Registry:
         return self._tunnels.get(tunnel_id)
 
     def offers(self, key_id: str, port: int) -> bool:
-        """Whether any tunnel of the key serves the port."""
-        return any(tunnel.serves(port) for tunnel in self.of_key(key_id))
+        """Whether any tunnel of the key has the port, so that its listener stays open."""
+        return any(tunnel.offers(port) for tunnel in self.of_key(key_id))
 
     def pick(self, key_id: str, port: int) -> Tunnel | None:
         """The tunnel for a new stream: the one with the fewest streams that serves the port."""

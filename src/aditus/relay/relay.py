@@ -156,26 +156,36 @@ class Relay:
 
     async def _answer(self, tunnel: Tunnel, offer: Offer) -> None:
         """Open the listeners of an offer, and tell the agent what became of each port."""
-        key = self._keyring.get(tunnel.key_id)
-        ports: dict[int, PortStatus] = {}
         for port in offer.ports:
-            if key is not None and isinstance(port_verdict(key, port), Denied):
-                verdict = Verdict.PORT_NOT_ALLOWED
-                ports[port] = PortStatus(port, False, verdict.token, "the access key's rules do not allow it")
-            else:
-                ports[port] = await self._ingress.serve(tunnel.key_id, port)
-        if self._registry.get(tunnel.tunnel_id) is not tunnel:  # it went while listeners were opened
-            self._close_unserved(tunnel.key_id, ports)
+            if not self._is_live(tunnel):
+                break  # its key may be gone: it takes no more ports
+            # Noted at once: a listener stays open for as long as a tunnel has its port.
+            tunnel.ports[port] = await self._serve(tunnel.key_id, port)
+        if not self._is_live(tunnel):  # it went while listeners were opened
+            self._close_unserved(tunnel.key_id, tunnel.ports)
             return
-        before, tunnel.ports = tunnel.ports, ports
+        dropped = tunnel.ports.keys() - set(offer.ports)
+        for port in dropped:
+            del tunnel.ports[port]
+        key = self._keyring.get(tunnel.key_id)
         expires_at = int(key.expires_at) if key is not None and key.expires_at else 0
         entries = tuple(
             PortVerdict(status.port, Verdict[status.verdict.upper().replace("-", "_")], status.detail)
-            for status in ports.values()
+            for status in (tunnel.ports[port] for port in offer.ports)
         )
         tunnel.mux.session.send_status(Status(offer.revision, entries, expires_at))
         tunnel.mux.flush()
-        self._close_unserved(tunnel.key_id, before)
+        self._close_unserved(tunnel.key_id, dropped)
+
+    async def _serve(self, key_id: str, port: int) -> PortStatus:
+        key = self._keyring.get(key_id)
+        if key is not None and isinstance(port_verdict(key, port), Denied):
+            verdict = Verdict.PORT_NOT_ALLOWED
+            return PortStatus(port, False, verdict.token, "the access key's rules do not allow it")
+        return await self._ingress.serve(key_id, port)
+
+    def _is_live(self, tunnel: Tunnel) -> bool:
+        return self._registry.get(tunnel.tunnel_id) is tunnel
 
     def _removed(self, tunnel: Tunnel) -> None:
         self._finished_bytes[0] += tunnel.mux.bytes_sent
