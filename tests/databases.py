@@ -1,8 +1,8 @@
 """Both databases for tests: an SQLite file, and a PostgreSQL that the whole run shares."""
 
-import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,36 +27,45 @@ def postgres(pytestconfig: pytest.Config) -> PostgresServer:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite file with its tables, to be copied."""
-    template = tmp_path_factory.mktemp("template") / "aditus.db"
-    open_database(f"sqlite:///{template}").close()
-    return template
+def opened_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """An SQLite file with its tables, opened once; what was closed opens again when it is used."""
+    opened = open_database(f"sqlite:///{tmp_path_factory.mktemp('shared')}/aditus.db")
+    opened.close()
+    return opened
 
 
 @pytest.fixture(scope="session")
-def shared_url(postgres: PostgresServer) -> str:
-    """A PostgreSQL database with its tables, for the tests that only look at rows."""
-    url = postgres.create_database(f"shared_{uuid.uuid4().hex}")
-    open_database(url).close()
-    return url
+def opened_postgres(postgres: PostgresServer) -> Database:
+    """The same on PostgreSQL."""
+    opened = open_database(postgres.create_database(f"shared_{uuid.uuid4().hex}"))
+    opened.close()
+    return opened
 
 
-@pytest.fixture
-def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
-    """An SQLite file of its own, with its tables."""
-    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path)}"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, sqlite_url: str, shared_url: str) -> Iterator[Database]:
-    """An open database with its tables, all of them empty."""
-    opened = open_database(sqlite_url if request.param == "sqlite" else shared_url)
+@contextmanager
+def emptied(opened: Database) -> Iterator[Database]:
+    """Its tables without rows, and afterwards no connection left."""
     with opened.write() as tx:
         for table in reversed(metadata.sorted_tables):
             tx.execute(delete(table))
     yield opened
     opened.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(
+    request: pytest.FixtureRequest, opened_sqlite: Database, opened_postgres: Database
+) -> Iterator[Database]:
+    """An open database with its tables, all of them empty: for the tests that look at rows."""
+    with emptied(opened_sqlite if request.param == "sqlite" else opened_postgres) as empty:
+        yield empty
+
+
+@pytest.fixture
+def sqlite(opened_sqlite: Database) -> Iterator[Database]:
+    """The same, on SQLite alone: for what does not depend on which database it is."""
+    with emptied(opened_sqlite) as empty:
+        yield empty
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

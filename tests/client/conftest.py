@@ -11,11 +11,11 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from aditus.control.api.app import create_app
-from aditus.store.database import open_database
+from aditus.store.database import Database
 from tests.control_plane import ControlPlane
-from tests.databases import sqlite_template, sqlite_url
+from tests.databases import opened_sqlite, sqlite
 
-__all__ = ["sqlite_template", "sqlite_url"]
+__all__ = ["opened_sqlite", "sqlite"]
 
 
 @contextmanager
@@ -43,10 +43,8 @@ def served(app: ASGIApp, certificate: Path | None = None, key: Path | None = Non
 
 
 @pytest.fixture
-def plane(sqlite_url: str) -> Iterator[ControlPlane]:
-    opened = open_database(sqlite_url)
-    yield ControlPlane(opened)
-    opened.close()
+def plane(sqlite: Database) -> ControlPlane:
+    return ControlPlane(sqlite)
 
 
 @pytest.fixture

@@ -54,10 +54,10 @@ def test_a_first_start_makes_an_owner_who_can_work(database: Database) -> None:
     assert key.connect_url.startswith(f"{URL}/connect/")
 
 
-def test_the_password_is_good_and_stored_as_a_hash(database: Database) -> None:
-    made, _ = start(database)
+def test_the_password_is_good_and_stored_as_a_hash(sqlite: Database) -> None:
+    made, _ = start(sqlite)
     assert made.first is not None
-    (user,) = rows(database)["users"]
+    (user,) = rows(sqlite)["users"]
     stored = next(value for value in user if isinstance(value, str) and value.startswith("$argon2id$"))
     assert verify_password(made.first.password.reveal(), stored)
     assert not PasswordHasher().check_needs_rehash(stored)
@@ -85,15 +85,15 @@ def test_a_new_public_url_moves_the_connect_urls(database: Database) -> None:
     assert moved == key.connect_url.replace(URL, "wss://relay.example.com")
 
 
-def test_another_region_is_refused_with_what_to_do(database: Database) -> None:
-    start(database)
-    before = rows(database)
+def test_another_region_is_refused_with_what_to_do(sqlite: Database) -> None:
+    start(sqlite)
+    before = rows(sqlite)
     with pytest.raises(AditusError) as raised:
-        start(database, region="other")
+        start(sqlite, region="other")
     assert (raised.value.code, raised.value.reason) == (Code.INVALID, "other-region")
     assert "--region local" in raised.value.remedy
     assert "\n" not in str(raised.value)
-    assert rows(database) == before
+    assert rows(sqlite) == before
 
 
 def test_what_could_not_be_handed_over_was_not_made(database: Database) -> None:

@@ -90,10 +90,9 @@ def test_who_may_see_which_events(plane: ControlPlane) -> None:
     )
 
 
-@pytest.mark.parametrize("cursor", ["x", "-1", "1.5", "9" * 19, "²", " 1"])
-def test_a_cursor_of_events_is_one_that_was_given_out(on_sqlite: ControlPlane, cursor: str) -> None:
-    refused(
-        Code.INVALID,
-        "bad-cursor",
-        lambda: on_sqlite.services.events.list(on_sqlite.owner, "0", cursor=cursor),
-    )
+def test_a_cursor_of_events_is_one_that_was_given_out(on_sqlite: ControlPlane) -> None:
+    def page(cursor: str) -> object:
+        return on_sqlite.services.events.list(on_sqlite.owner, "0", cursor=cursor)
+
+    for cursor in ("x", "-1", "1.5", "9" * 19, "²", " 1"):
+        refused(Code.INVALID, "bad-cursor", lambda cursor=cursor: page(cursor))  # type: ignore[misc]

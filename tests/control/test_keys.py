@@ -149,14 +149,14 @@ def test_an_idempotency_key_makes_one_key_and_shows_no_secret_twice(plane: Contr
     generate(plane.owner, "oslo", "try-1")
 
 
-@pytest.mark.parametrize("expires_at", [START, START - 1, START + 200 * 366 * 86_400, float("nan"), 1e300])
-def test_a_key_expires_at_a_time_to_come(on_sqlite: ControlPlane, expires_at: float) -> None:
-    def generate() -> object:
+def test_a_key_expires_at_a_time_to_come(on_sqlite: ControlPlane) -> None:
+    def generate(expires_at: float) -> object:
         return on_sqlite.services.keys.generate(
             on_sqlite.owner, "0", REGION, "berlin", CAPABILITY, expires_at=expires_at
         )
 
-    assert refused(Code.INVALID, "bad-expiry", generate).field == "expires_at"
+    for time in (START, START - 1, START + 200 * 366 * 86_400, float("nan"), 1e300):
+        assert refused(Code.INVALID, "bad-expiry", lambda time=time: generate(time)).field == "expires_at"  # type: ignore[misc]
 
 
 # --- who may ---
@@ -233,19 +233,18 @@ def test_a_list_is_paged_and_filtered(plane: ControlPlane) -> None:
     assert listed(KeyState.EXPIRED, 1) == []
 
 
-@pytest.mark.parametrize("cursor", ["x", "%", "AAAA", "8" * 100, "f_gAAAAAAABh", "é", "AAAAAAAAAAAA-_"])
-def test_a_cursor_is_one_that_was_given_out(on_sqlite: ControlPlane, cursor: str) -> None:
-    def page() -> object:
+def test_a_cursor_is_one_that_was_given_out(on_sqlite: ControlPlane) -> None:
+    def page(cursor: str) -> object:
         return on_sqlite.services.keys.list(on_sqlite.owner, "0", REGION, cursor=cursor)
 
-    error = refused(Code.INVALID, "bad-cursor", page)
-    assert error.field == "cursor"
+    for cursor in ("x", "%", "AAAA", "8" * 100, "f_gAAAAAAABh", "é", "AAAAAAAAAAAA-_"):
+        assert refused(Code.INVALID, "bad-cursor", lambda cursor=cursor: page(cursor)).field == "cursor"  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("limit", [0, -1, 501])
-def test_a_page_has_its_bounds(on_sqlite: ControlPlane, limit: int) -> None:
-    with pytest.raises(AditusError, match="1 to 500"):
-        on_sqlite.services.keys.list(on_sqlite.owner, "0", REGION, limit=limit)
+def test_a_page_has_its_bounds(on_sqlite: ControlPlane) -> None:
+    for limit in (0, -1, 501):
+        with pytest.raises(AditusError, match="1 to 500"):
+            on_sqlite.services.keys.list(on_sqlite.owner, "0", REGION, limit=limit)
 
 
 def test_what_is_not_there_is_not_found(plane: ControlPlane) -> None:
@@ -368,10 +367,10 @@ def test_a_dry_run_tells_what_would_be_cut_and_cuts_nothing(plane: ControlPlane)
     assert (len(plane.relays.live), len(plane.relays.told)) == (1, told)
 
 
-@pytest.mark.parametrize("names", [[], ["x"] * 501])
-def test_a_revoke_has_its_bounds(on_sqlite: ControlPlane, names: list[str]) -> None:
-    with pytest.raises(AditusError, match="1 to 500"):
-        on_sqlite.services.keys.revoke(on_sqlite.owner, "0", REGION, names)
+def test_a_revoke_has_its_bounds(on_sqlite: ControlPlane) -> None:
+    for count in (0, 501):
+        with pytest.raises(AditusError, match="1 to 500"):
+            on_sqlite.services.keys.revoke(on_sqlite.owner, "0", REGION, ["x"] * count)
 
 
 def test_relays_are_told_in_the_order_of_the_commits(plane: ControlPlane) -> None:

@@ -1,5 +1,5 @@
 """The store's tests run over both databases."""
 
-from tests.databases import database, fresh_url, postgres, shared_url, sqlite_template, sqlite_url
+from tests.databases import database, fresh_url, opened_postgres, opened_sqlite, postgres
 
-__all__ = ["database", "fresh_url", "postgres", "shared_url", "sqlite_template", "sqlite_url"]
+__all__ = ["database", "fresh_url", "opened_postgres", "opened_sqlite", "postgres"]
