@@ -71,7 +71,7 @@ class Agent:
         async with asyncio.TaskGroup() as tasks:
             self._dialer = Dialer(self._settings, tasks)
             keepers = [tasks.create_task(self._keep(keeper, self._dialer, tasks)) for keeper in self._keepers]
-            ends = await asyncio.gather(*keepers)
+            ends = [await ended for ended in asyncio.as_completed(keepers)]
         return ends[-1]
 
     async def _keep(self, keeper: _Keeper, dialer: Dialer, tasks: asyncio.TaskGroup) -> AditusError:

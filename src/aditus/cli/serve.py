@@ -59,7 +59,10 @@ Examples:
 @click.option("--log-file", type=_FILE, help="Log there, too (rotated).")
 @click.option("-d", "--debug", is_flag=True, help="Log what happens inside.")
 def command(**options: Any) -> int:
-    """Run control plane and relay, with all they need in one folder. SIGTERM and Ctrl-C drain and end it."""
+    """Run control plane and relay, with all they need in one folder.
+
+    SIGTERM lets running streams finish for some seconds, Ctrl-C ends everything at once.
+    """
     config = serve_config(ServeOptions(**options), Surroundings.of_process())
     try:
         from aditus.wiring import serve as wiring

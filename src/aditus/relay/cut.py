@@ -8,8 +8,9 @@ from aditus.domain.model import Cut, RelayKey
 from aditus.domain.policy import Denied, key_verdict
 from aditus.relay.ingress import Ingress
 from aditus.relay.keyring import Keyring
+from aditus.relay.open import reset_reason
 from aditus.relay.registry import Registry, Tunnel
-from aditus.wire.errors import CloseCode, ResetReason
+from aditus.wire.errors import CloseCode
 
 _LONGEST_TIMER_SECONDS = 86_400.0
 """Timers longer than a day are set anew each day: an event loop's clock and ours drift apart."""
@@ -36,18 +37,17 @@ class Cutter:
         tunnels = self._registry.of_key(key.key_id)
         streams = sum(tunnel.mux.session.streams for tunnel in tunnels)
         for tunnel in tunnels:
-            self.end(tunnel, verdict.reason)
+            self.end(tunnel, verdict)
         if verdict.reason == "revoked":
             self._ingress.release(key.key_id)
         milliseconds = (time.monotonic() - committed_at) * 1000
         return Cut(key.key_id, len(tunnels), streams, round(milliseconds, 3))
 
-    def end(self, tunnel: Tunnel, reason: str) -> None:
+    def end(self, tunnel: Tunnel, verdict: Denied) -> None:
         """End one tunnel because of its key: reset its streams, then close it."""
         self._registry.remove(tunnel)
-        code = CloseCode.SUSPENDED if reason == "suspended" else CloseCode.KEY_REFUSED
-        streams = ResetReason.REVOKED if reason == "replaced" else ResetReason[reason.upper()]
-        tunnel.mux.close(code, reason, streams)
+        code = CloseCode.SUSPENDED if verdict.reason == "suspended" else CloseCode.KEY_REFUSED
+        tunnel.mux.close(code, verdict.reason, reset_reason(verdict))
         self._removed(tunnel)
 
     def would_cut(self, key_id: str) -> Cut:

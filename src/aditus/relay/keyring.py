@@ -1,7 +1,10 @@
 """What this relay knows of keys: public keys in memory, fed from the key feed. No truth lives here."""
 
-from aditus.domain.model import KeyChanges, RelayKey
+from aditus.domain.model import KeyChanges, KeyState, RelayKey
 from aditus.domain.policy import Verdict, key_verdict
+
+MAX_DEAD = 10_000
+"""Revoked keys that are remembered, so that their agents are told why; the oldest are forgotten first."""
 
 
 class Keyring:
@@ -11,6 +14,7 @@ class Keyring:
         self.epoch = 0
         self._keys: dict[str, RelayKey] = {}
         self._by_connect_id: dict[str, str] = {}
+        self._dead: dict[str, None] = {}  # in the order in which they were learnt of
 
     def apply(self, changes: KeyChanges) -> None:
         """Take over changed keys. The feed tells changes in the order of their commits."""
@@ -21,6 +25,11 @@ class Keyring:
             self._keys[key.key_id] = key
             if key.connect_id:
                 self._by_connect_id[key.connect_id] = key.key_id
+            if key.state is KeyState.REVOKED:
+                self._dead[key.key_id] = None
+        while len(self._dead) > MAX_DEAD:
+            oldest = next(iter(self._dead))
+            del self._dead[oldest], self._keys[oldest]
         self.epoch = max(self.epoch, changes.epoch)
 
     def get(self, key_id: str) -> RelayKey | None:

@@ -54,11 +54,18 @@ class LocalRelay:
 
         try:
             self._loop.call_soon_threadsafe(on_loop)
+        except RuntimeError as error:  # the loop is closed
+            raise _unavailable() from error
+        try:
             return future.result(ANSWER_SECONDS)
-        except (RuntimeError, TimeoutError) as error:  # the loop is closed, or stuck
-            raise AditusError(
-                Code.UNAVAILABLE,
-                "relay-unavailable",
-                "The change is stored, but the relay does not answer.",
-                remedy="It is stopping or overloaded; look at its log, and ask for the state again.",
-            ) from error
+        except concurrent.futures.TimeoutError as error:
+            raise _unavailable() from error
+
+
+def _unavailable() -> AditusError:
+    return AditusError(
+        Code.UNAVAILABLE,
+        "relay-unavailable",
+        "The relay does not answer; what was changed is stored all the same.",
+        remedy="It is stopping or overloaded: look at its log, and ask for the state again.",
+    )
