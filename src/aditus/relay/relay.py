@@ -68,6 +68,11 @@ class Relay:
             tunnel.mux.flush()
             self._registry.free_slot(tunnel)
 
+    @property
+    def accepting(self) -> bool:
+        """Whether new agents are let in. May be read from any thread."""
+        return self._server is not None and not self._acceptor.draining
+
     async def drained(self) -> None:
         """Return when no stream is left."""
         await asyncio.gather(*(tunnel.mux.quiet.wait() for tunnel in self._registry.all()))

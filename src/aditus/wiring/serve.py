@@ -141,7 +141,7 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
             behind_proxy = bool(config.trusted_proxies)
             api_tls = None if config.api_listen.is_loopback or behind_proxy else (certificate, key)
             api = ApiThread(
-                create_app(use_cases),
+                create_app(use_cases, ready=lambda: relay.accepting),
                 api_socket,
                 api_tls,
                 config.trusted_proxies,
