@@ -15,7 +15,6 @@ import shutil
 import signal
 import socket
 import ssl
-import struct
 import subprocess
 import threading
 import time
@@ -37,7 +36,6 @@ PATIENCE = 30.0
 """Seconds that a test waits for what must come; only a failing test waits for so long."""
 LOOPBACK = "127.0.0.1"
 CAPABILITY = "integration"
-_RESET = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +160,9 @@ class Program:
         self.err.join()
         return code
 
-    def ended(self) -> Ended:
+    def ended(self, seconds: float = PATIENCE) -> Ended:
         """Wait for its end by itself."""
-        return Ended(self.end(), self.out.text, self.err.text)
+        return Ended(self.end(seconds=seconds), self.out.text, self.err.text)
 
     def kill(self) -> None:
         """`kill -9`, and wait until it is gone."""
@@ -387,6 +385,17 @@ def until(condition: Callable[[], object], what: str) -> None:
     while not condition():
         assert time.monotonic() < until, f"did not happen: {what}"
         time.sleep(0.02)
+
+
+@contextmanager
+def occupied(port: int) -> Iterator[None]:
+    """Somebody listens on this port meanwhile: we, if it is not somebody else already."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            sock.bind((LOOPBACK, port))
+            sock.listen()
+        yield
 
 
 def copied(folder: Path, to: Path) -> Path:

@@ -29,6 +29,7 @@ from tests.process.programs import (
     exactly,
     get,
     is_reset,
+    occupied,
     together,
 )
 
@@ -362,16 +363,6 @@ WHAT_IT_CANNOT_START_WITH = test_what_it_cannot_start_with_is_one_clear_line.__n
 
 
 # --- a terminal, and the default port of the metrics ------------------------------------------
-
-
-@contextlib.contextmanager
-def occupied(port: int) -> Iterator[None]:
-    """Somebody listens on this port: we, or somebody else already."""
-    with socket.socket() as sock:
-        with contextlib.suppress(OSError):
-            sock.bind((LOOPBACK, port))
-            sock.listen()
-        yield
 
 
 def test_on_a_terminal_it_is_coloured_and_a_taken_default_port_is_a_warning(

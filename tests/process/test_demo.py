@@ -1,0 +1,118 @@
+"""`make demo` as people run it: a process that tells every step, ends by itself and leaves nothing."""
+
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.process.programs import Program, until
+
+pytestmark = pytest.mark.timeout(180)  # it makes a PostgreSQL of its own, on a machine that may be busy
+
+DEMO = [sys.executable, "-m", "demo"]
+STEPS = [
+    "Start Aditus",
+    "The on-premises database",
+    "Generate an access key",
+    "Associate an app with it",
+    "Start the agent",
+    "Run SQL through the tunnel",
+    "Watch it live",
+    "Revoke the key while a query streams",
+    "What is left",
+]
+
+
+@pytest.fixture(scope="module")
+def folders() -> Iterator[tuple[Path, Path]]:
+    """Two folders for temporary files. PostgreSQL may run as nobody, so everybody may pass through them."""
+    made = [Path(tempfile.mkdtemp(prefix="aditus-test-demo-")) for _ in range(2)]
+    for folder in made:
+        folder.chmod(0o755)
+    yield made[0], made[1]
+    for folder in made:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def kept(folders: tuple[Path, Path]) -> Iterator[Program]:
+    """The demo that stays up; it comes up while the other one runs."""
+    with demo(folders[1], KEEP="1") as program:
+        yield program
+        if program.is_running:
+            program.end(signal.SIGINT)  # it takes what it has started along
+
+
+def demo(folder: Path, **env: str) -> Program:
+    return Program(DEMO, {"TMPDIR": str(folder), **env})
+
+
+def processes_of(folder: Path) -> list[str]:
+    """The processes that were started with this folder for temporary files, or that work in it."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            traces = (
+                os.fsencode((process / "cwd").readlink()),
+                (process / "cmdline").read_bytes(),
+                (process / "environ").read_bytes(),
+            )
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it has ended, or is somebody else's
+        if any(os.fsencode(folder) in trace for trace in traces):
+            found.append(f"{process.name} {traces[1].decode('utf-8', 'replace')}")
+    return found
+
+
+def assert_nothing_is_left(folder: Path) -> None:
+    until(lambda: not processes_of(folder), f"no process of {folder} is left, but {processes_of(folder)}")
+    assert list(folder.iterdir()) == []
+
+
+def test_every_step_holds_and_nothing_is_left(kept: Program, folders: tuple[Path, Path]) -> None:
+    with demo(folders[0]) as program:
+        ended = program.ended(90)
+    assert ended.code == 0, ended
+    assert re.findall(r"^ ?\d+  (.+)$", ended.out, re.MULTILINE) == STEPS
+    for told in (
+        "5,000 orders worth 2499975.00, as at the database itself",
+        "the Connect URL answers 404",
+        "the agent ended with exit code 3: aditus: The access key was revoked.",
+        "reports is still associated with demo-key, marked revoked, until somebody removes it",
+    ):
+        assert f"  ✓  {told}" in ended.out
+    assert re.search(r"✓  the query died after [\d,]+ rows: ", ended.out)
+    assert re.search(r"✓  cut 1 stream\(s\) and 1 tunnel\(s\) [\d.]+ ms after the commit", ended.out)
+    assert re.search(r"✓  the app saw its connection reset [\d.]+ ms after asking", ended.out)
+    assert "demo-key   " in ended.out  # the live table
+    assert re.search(r"^Every step held, in \d+ seconds\.$", ended.out, re.MULTILINE)
+    assert ended.err == ""
+    assert not re.search(r"adt_local_[0-9A-Za-z]{12}_", ended.out)  # no secret
+    assert_nothing_is_left(folders[0])
+
+
+def test_with_keep_it_stays_up_for_people_to_play(kept: Program, folders: tuple[Path, Path]) -> None:
+    kept.out.wait("aditus keys revoke demo-key")
+    assert kept.is_running
+    # The commands that it prints work as they stand there.
+    psql = kept.out.wait("psql '")
+    with psycopg.connect(psql.split("'")[1]) as connection:
+        assert connection.execute("SELECT count(*) FROM orders").fetchone() == (5000,)
+    export = [line.strip() for line in kept.out.lines if line.startswith("     export ")]
+    script = " && ".join([*export, "aditus tunnels list -o json"])
+    with Program(["/bin/sh", "-c", script]) as listing:
+        ended = listing.ended()
+    assert (ended.code, ended.err) == (0, "")
+    assert '"access_key_id": "demo-key"' in ended.out
+    # Ctrl-C ends it, with all that it had started.
+    assert len(processes_of(folders[1])) >= 4  # itself, server, agent, PostgreSQL
+    assert kept.end(signal.SIGINT) == 0
+    assert kept.err.text == ""
+    assert_nothing_is_left(folders[1])
