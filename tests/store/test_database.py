@@ -186,6 +186,13 @@ def test_sqlite_is_set_up_to_lose_nothing(on_sqlite: Database, file: Path) -> No
     assert file.with_name("aditus.db-wal").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "a ?b=1#c%20d & é"
+    folder.mkdir()
+    open_database(f"sqlite:///{folder}/aditus.db").close()
+    assert [path.name for path in folder.iterdir()] == ["aditus.db"]
+
+
 def test_a_closed_sqlite_is_one_file(on_sqlite: Database, file: Path) -> None:
     with on_sqlite.write() as tx:
         regions_sql.add(tx, LOCAL, NOW)

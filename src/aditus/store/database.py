@@ -20,6 +20,9 @@ from aditus.store import migrate
 Transaction = Connection
 """An open transaction, as every query of this room takes it first."""
 
+SQLITE = "sqlite:///"
+POSTGRES_NAMES = ("postgresql", "postgres", "postgresql+psycopg")
+
 BUSY_SECONDS = 10.0  # how long a request waits for its turn at the writer or for a connection
 READERS = 16  # SQLite connections; requests beyond wait
 POOL = 20  # PostgreSQL connections of this process; requests beyond wait
@@ -81,17 +84,11 @@ def open_database(url: str) -> Database:
 
     Raises `AditusError`: `database-url`, `database-damaged`, `database-newer`, `database-unavailable`.
     """
-    try:
-        parsed = make_url(url)
-        kind = parsed.get_backend_name()
-    except (ArgumentError, ValueError):
-        raise _bad_url() from None
-    if kind == "sqlite" and parsed.database and parsed.database.startswith("/"):
-        database = _open_sqlite(Path(parsed.database))
-    elif kind in ("postgresql", "postgres") and parsed.host:
-        database = _open_postgres(parsed)
+    file = url.removeprefix(SQLITE)
+    if file != url and Path(file).is_absolute():
+        database = _open_sqlite(Path(file))  # taken as it stands: a folder may have a ? or % in its name
     else:
-        raise _bad_url()
+        database = _open_postgres(_postgres_url(url))
     try:
         with database.exclusive() as tx:
             migrate.to_newest(tx)
@@ -161,6 +158,16 @@ def _sqlite_engine(path: Path, begin: str, *, connections: int, read_only: bool 
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _postgres_url(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise _bad_url() from None
+    if url.drivername not in POSTGRES_NAMES or not (url.host or url.query.get("host")):
+        raise _bad_url()
+    return url
 
 
 def _open_postgres(url: URL) -> Database:

@@ -8,13 +8,11 @@ from sqlalchemy import ColumnElement, Row, Select, and_, case, func, insert, or_
 from aditus.domain.connect_url import parse_relay_url
 from aditus.domain.model import AccessKey, KeyState, RelayKey
 from aditus.store.database import Transaction
-from aditus.store.schema import access_keys, apps, associations, key_secrets, regions
+from aditus.store.schema import access_keys, apps, associations, key_secrets, regions, unrevoked
 
 REMEMBERED_SECONDS = 30 * 86_400.0
 """How long relays remember a dead key, to tell its agents `revoked` rather than "unknown"."""
 REMEMBERED_KEYS = 10_000  # of a region, the newest; bounds a relay's memory
-
-_LIVE = access_keys.c.state != KeyState.REVOKED.value
 
 
 def find(
@@ -109,7 +107,7 @@ def revoke(tx: Transaction, key_ids: Sequence[str], epoch: int, now: float, by: 
     """Make keys dead for good, and their Connect URLs unknown."""
     tx.execute(
         update(access_keys)
-        .where(access_keys.c.key_id.in_(key_ids), _LIVE)
+        .where(access_keys.c.key_id.in_(key_ids), unrevoked)
         .values(state=KeyState.REVOKED.value, connect_id=None, epoch=epoch, revoked_at=now, revoked_by=by)
     )
 
@@ -133,13 +131,15 @@ def worth_knowing(tx: Transaction, region: str, now: float) -> tuple[RelayKey, .
         .order_by(access_keys.c.revoked_at.desc(), access_keys.c.key_id)
         .limit(REMEMBERED_KEYS)
     )
-    return _relay_keys(tx, and_(access_keys.c.region == region, or_(_LIVE, access_keys.c.key_id.in_(dead))))
+    return _relay_keys(
+        tx, and_(access_keys.c.region == region, or_(unrevoked, access_keys.c.key_id.in_(dead)))
+    )
 
 
 def _state(now: float) -> ColumnElement[str]:
     """What cannot be undone comes first, as in `policy.key_verdict`."""
     return case(
-        (~_LIVE, KeyState.REVOKED.value),
+        (~unrevoked, KeyState.REVOKED.value),
         (access_keys.c.expires_at <= now, KeyState.EXPIRED.value),
         else_=access_keys.c.state,
     )
@@ -158,7 +158,7 @@ def _newest(tx: Transaction, which: ColumnElement[bool], now: float) -> tuple[Ac
         .over(
             partition_by=(access_keys.c.region, access_keys.c.access_key_id),
             order_by=(
-                case((_LIVE, 0), else_=1),
+                case((unrevoked, 0), else_=1),
                 access_keys.c.revoked_at.desc(),
                 access_keys.c.created_at.desc(),
                 access_keys.c.key_id,

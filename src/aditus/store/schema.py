@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 
@@ -168,7 +169,11 @@ access_keys = Table(
         sqlite_where=text("state <> 'revoked'"),
         postgresql_where=text("state <> 'revoked'"),
     ),
+    Index("ix_access_keys_name", "subscription_id", "access_key_id", "region"),
 )
+
+unrevoked = access_keys.c.state != literal_column("'revoked'")
+"""Spelled as in the unique index above, without a parameter: else no database would use it for counting."""
 
 # Raw Ed25519 public keys of 32 bytes; the private ones were never here for longer than one answer.
 key_secrets = Table(

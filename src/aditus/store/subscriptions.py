@@ -6,7 +6,14 @@ from sqlalchemy import ColumnElement, func, insert, select
 
 from aditus.domain.model import Quota, Subscription
 from aditus.store.database import Transaction
-from aditus.store.schema import access_keys, capabilities, organizations, subscription_regions, subscriptions
+from aditus.store.schema import (
+    access_keys,
+    capabilities,
+    organizations,
+    subscription_regions,
+    subscriptions,
+    unrevoked,
+)
 
 
 def organization_name(tx: Transaction, organization_id: str) -> str | None:
@@ -87,7 +94,7 @@ def lock_quota(tx: Transaction, subscription_id: str, region: str) -> Quota:
         .where(
             access_keys.c.subscription_id == subscription_id,
             access_keys.c.region == region,
-            access_keys.c.state != "revoked",
+            unrevoked,
         )
     ).scalar_one()
     return Quota(region, used, limit)
@@ -97,7 +104,7 @@ def quotas(tx: Transaction, subscription_id: str) -> tuple[Quota, ...]:
     """How much of each region's quota of keys is used, by region."""
     used = (
         select(access_keys.c.region, func.count().label("used"))
-        .where(access_keys.c.subscription_id == subscription_id, access_keys.c.state != "revoked")
+        .where(access_keys.c.subscription_id == subscription_id, unrevoked)
         .group_by(access_keys.c.region)
         .subquery()
     )

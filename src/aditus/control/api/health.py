@@ -13,7 +13,7 @@ def router(alive: Callable[[], None], ready: Callable[[], bool]) -> APIRouter:
     routes = APIRouter(tags=["health"])
 
     @routes.get("/healthz")
-    def healthz() -> HealthAnswer:
+    async def healthz() -> HealthAnswer:  # on the loop itself, so that it answers while all threads are busy
         """The process lives."""
         return HealthAnswer(status="ok")
 

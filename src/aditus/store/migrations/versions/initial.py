@@ -182,6 +182,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_access_keys_epoch", "access_keys", ["region", "epoch"], unique=False)
     op.create_index(
+        "ix_access_keys_name", "access_keys", ["subscription_id", "access_key_id", "region"], unique=False
+    )
+    op.create_index(
         "ix_access_keys_page",
         "access_keys",
         ["subscription_id", "region", "created_at", "key_id"],
