@@ -21,16 +21,19 @@ help: ## list the targets
 demo: $(STAMP) ## the main job, end to end, on a real PostgreSQL (KEEP=1: stay up before the revoke)
 	@$(PY) -m demo
 
+# Tests wait more than they work, so there is one worker more than there are cores on a small machine.
+PARALLEL := -n 3 --dist loadfile
+
 # The pure rooms are run first and alone, so that only their own tests count for their coverage.
 .PHONY: test
 test: $(STAMP) ## the fast ring (at most 3 minutes), with all branches of wire and domain
 	$(PY) -m coverage run -m pytest -q -rs -m "not slow" tests/wire tests/domain
 	$(PY) -m coverage report
-	$(PY) -m pytest -q -rs -m "not slow" --ignore=tests/wire --ignore=tests/domain
+	$(PY) -m pytest -q -rs -m "not slow" $(PARALLEL) --ignore=tests/wire --ignore=tests/domain
 
 .PHONY: test-all
 test-all: $(STAMP) ## everything that this machine can run (FULL=1: in full sizes)
-	$(PY) -m pytest -q -rs
+	$(PY) -m pytest -q -rs $(PARALLEL)
 
 .PHONY: lint
 lint: $(STAMP) ## form, strict types, and the arrows between the rooms
