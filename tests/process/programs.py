@@ -242,6 +242,10 @@ class Server:
             raise
         return self
 
+    def kill(self) -> None:
+        """`kill -9`, if it still runs."""
+        self.program.kill()
+
     def client(self) -> Client:
         """The API, as its owner."""
         return Client(self.api_url, self.token)
@@ -277,7 +281,7 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.program.kill()
+        self.kill()
 
 
 @contextmanager
@@ -286,7 +290,7 @@ def together(*servers: Server) -> Iterator[None]:
     with ExitStack() as stack:
         for server in servers:
             server.launch()
-            stack.callback(server.program.kill)
+            stack.callback(server.kill)
         for server in servers:
             server.wait()
         yield

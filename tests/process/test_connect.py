@@ -337,7 +337,7 @@ def test_health_and_readiness_tell_the_truth(data_folder: Callable[[], Path]) ->
                     assert app.recv(1) == b""
                 assert ready() == (200, "ready\n")
             # Without its relay it is of no use, and says which one.
-            server.program.kill()
+            server.kill()
             agent.err.wait("retry_in")
             status, why = ready()
             assert (status, f"localhost:{server.relay_port} " in why) == (503, True)

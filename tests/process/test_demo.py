@@ -38,6 +38,8 @@ def folders() -> Iterator[tuple[Path, Path]]:
         folder.chmod(0o755)
     yield made[0], made[1]
     for folder in made:
+        for pid in processes_of(folder):  # only after a failure
+            os.kill(pid, signal.SIGKILL)
         shutil.rmtree(folder)
 
 
@@ -54,9 +56,9 @@ def demo(folder: Path, **env: str) -> Program:
     return Program(DEMO, {"TMPDIR": str(folder), **env})
 
 
-def processes_of(folder: Path) -> list[str]:
+def processes_of(folder: Path) -> dict[int, str]:
     """The processes that were started with this folder for temporary files, or that work in it."""
-    found = []
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             traces = (
@@ -67,12 +69,12 @@ def processes_of(folder: Path) -> list[str]:
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue  # it has ended, or is somebody else's
         if any(os.fsencode(folder) in trace for trace in traces):
-            found.append(f"{process.name} {traces[1].decode('utf-8', 'replace')}")
+            found[int(process.name)] = traces[1].replace(b"\0", b" ").decode("utf-8", "replace")
     return found
 
 
 def assert_nothing_is_left(folder: Path) -> None:
-    until(lambda: not processes_of(folder), f"no process of {folder} is left, but {processes_of(folder)}")
+    until(lambda: not processes_of(folder), "all that the demo started has ended")
     assert list(folder.iterdir()) == []
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ from tests.process.programs import (
     exactly,
     get,
     is_reset,
+    together,
 )
 
 pytestmark = pytest.mark.timeout(180)  # a busy machine starts a server in several seconds
@@ -75,41 +77,76 @@ def status(server: Server, key: Key) -> int:
     return get(key.url.replace("wss://", "https://"), server.ca_file)[0]
 
 
+@dataclass
+class Past:
+    """A server, and what it has answered so far."""
+
+    server: Server
+    live: list[Key] = field(default_factory=list)
+    dead: list[Key] = field(default_factory=list)
+
+    def create(self, client: Client, access_key_id: str) -> None:
+        self.live.append(Key.of(client.generate_key(access_key_id, CAPABILITY)))
+
+    def revoke(self, client: Client) -> None:
+        key = self.live.pop(0)
+        assert client.revoke_keys([key.access_key_id])[0].result == "revoked"
+        self.dead.append(key)
+
+    def is_remembered(self) -> None:
+        """The server knows all of it, and acts on it."""
+        with self.server.client() as client:
+            states = {key.access_key_id: key.state for key in client.list_keys()}
+        assert states == {key.access_key_id: KeyState.ACTIVE for key in self.live} | {
+            key.access_key_id: KeyState.REVOKED for key in self.dead
+        }
+        for key in self.live:
+            assert (status(self.server, key), knock(self.server, key)) == (401, (101, ""))
+        for key in self.dead:
+            assert (status(self.server, key), knock(self.server, key)) == (404, (403, "revoked"))
+
+
+def killed_after_created(past: Past, rounds: int, scratch: Path) -> None:
+    for number in range(rounds):
+        with past.server.client() as client:
+            past.create(client, f"key-{number}")
+            past.server.kill()
+        assert is_sound(past.server.data, scratch)
+        past.server.start()
+        past.is_remembered()
+
+
+def killed_after_revoked(past: Past, rounds: int, scratch: Path) -> None:
+    for number in range(rounds):
+        with past.server.client() as client:
+            past.create(client, f"key-{number}")
+            past.create(client, f"other-{number}")
+            assert knock(past.server, past.live[0]) == (101, "")
+            past.revoke(client)
+            past.server.kill()
+        assert is_sound(past.server.data, scratch)
+        past.server.start()
+        past.is_remembered()
+
+
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_what_was_answered_outlives_kill_9(
     data_folder: Callable[[], Path], tmp_path: Path, rounds: int
 ) -> None:
-    """In turns, right after "created" and right after "revoked"."""
-    live: list[Key] = []
-    dead: list[Key] = []
-    with Server(data_folder()) as server:
-        for number in range(rounds):
-            with server.client() as client:
-                if number % 2 == 0:
-                    live.append(Key.of(client.generate_key(f"key-{number}", CAPABILITY)))
-                else:
-                    assert knock(server, live[-1]) == (101, "")
-                    result = client.revoke_keys([live[-1].access_key_id])[0]
-                    dead.append(live.pop())
-                    assert result.result == "revoked"
-                server.program.kill()
-            assert is_sound(server.data, tmp_path / "copy")
-            server.start()
-            with server.client() as client:
-                states = {key.access_key_id: key.state for key in client.list_keys()}
-            assert states == {key.access_key_id: KeyState.ACTIVE for key in live} | {
-                key.access_key_id: KeyState.REVOKED for key in dead
-            }
-            for key in live:
-                assert status(server, key) == 401
-                assert knock(server, key) == (101, "")
-            for key in dead:
-                assert status(server, key) == 404
-                assert knock(server, key) == (403, "revoked")
-        with Service() as service, server.agent(live[0], service.spec) as agent:
+    """Two servers at once, as a start takes a second: one is killed after "created", one after "revoked"."""
+    creating, revoking = Past(Server(data_folder())), Past(Server(data_folder()))
+    with together(creating.server, revoking.server), ThreadPoolExecutor(2) as pool:
+        ends = [
+            pool.submit(killed_after_created, creating, rounds - rounds // 2, tmp_path / "created"),
+            pool.submit(killed_after_revoked, revoking, rounds // 2, tmp_path / "revoked"),
+        ]
+        for end in ends:
+            end.result()
+        # What the relays answer to an upgrade is what agents make of it.
+        with Service() as service, creating.server.agent(creating.live[0], service.spec) as agent:
             agent.err.wait("attached")
-            with server.agent(dead[0], service.spec) as late:
-                assert late.end() == 3
+        with Service() as service, revoking.server.agent(revoking.dead[0], service.spec) as agent:
+            assert agent.end() == 3
 
 
 def test_an_agent_comes_back_by_itself(data_folder: Callable[[], Path]) -> None:
@@ -118,7 +155,7 @@ def test_an_agent_comes_back_by_itself(data_folder: Callable[[], Path]) -> None:
         with server.agent(key, service.spec) as agent:
             agent.err.wait("attached")
             app, end = service.conversation()
-            server.program.kill()
+            server.kill()
             assert is_reset(end)
             agent.err.wait("retry_in")
             seen = len(agent.err.lines)
@@ -163,7 +200,7 @@ def test_whatever_was_answered_in_a_burst_holds(
                 ]
                 for _ in range(ANSWERS_BEFORE_KILL):
                     assert answers.acquire(timeout=PATIENCE)
-                server.program.kill()
+                server.kill()
             assert {end.result() for end in ends} == {Code.UNAVAILABLE}
             assert is_sound(server.data, tmp_path / "copy")
             server.start()

@@ -10,7 +10,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import cast
 
@@ -49,6 +49,43 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Servers of each kind."""
+
+    own: Server  # with a certificate of one's own
+    open: Server  # whose API others can reach
+    proxied: Server  # whose API has a proxy in front
+    leaving: Server  # which will be told to end
+    hurried: Server  # which will be told twice
+    on_terminal: Server  # where somebody has the default port of the metrics already
+
+
+@pytest.fixture(scope="module")
+def served(data_folder: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """They start together, as each takes more than a second."""
+    folder = tmp_path_factory.mktemp("own")
+    authority = devca.new_authority(time.time())
+    pair = devca.issue(authority, ["relay.example.com"], time.time())
+    for name, content in (
+        ("own-ca.pem", authority.certificate), ("own.pem", pair.certificate), ("own.key", pair.key)
+    ):  # fmt: skip
+        (folder / name).write_bytes(content)
+    own = Server(data_folder(), "--tls-cert", str(folder / "own.pem"), "--tls-key", str(folder / "own.key"))
+    own.words += ("--public-url", f"wss://localhost:{own.relay_port}")
+    own.ca_file = folder / "own-ca.pem"
+    servers = Served(
+        own,
+        Server(data_folder(), api_host="0.0.0.0"),
+        Server(data_folder(), "--trusted-proxy", "127.0.0.2/32", api_host="0.0.0.0"),
+        Server(data_folder()),
+        Server(data_folder()),
+        Server(data_folder(), terminal=True),
+    )
+    with occupied(9464), together(*(getattr(servers, field.name) for field in fields(servers))):
+        yield servers
 
 
 # --- the first start, and the second ----------------------------------------------------------
@@ -277,10 +314,8 @@ def certificate_on_an_empty_folder(place: Place) -> list[str]:
 
 CASES: dict[Case, str] = {
     port_taken: "--api-listen 127.0.0.1:{taken} cannot be listened on: address already in use.",
-    metrics_port_taken: "--metrics-listen 127.0.0.1:{taken} cannot be listened on: address already in use.",
     folder_is_a_file: "The data folder {folder}/data-file cannot be used: file exists.",
     folder_locked: "The data folder {running} is used by another process.",
-    database_is_text: "The database {data}/aditus.db is damaged.",
     database_has_a_zeroed_page: "The database {data}/aditus.db is damaged.",
     half_of_tls: "--tls-cert and --tls-key go together, and one of them is missing.",
     certificate_is_missing: "missing.pem with the key {data}/server-key.pem cannot be used: no such file",
@@ -288,6 +323,8 @@ CASES: dict[Case, str] = {
 """What is wrong, and what people read about it."""
 
 SLOW_CASES: dict[Case, str] = {
+    metrics_port_taken: "--metrics-listen 127.0.0.1:{taken} cannot be listened on: address already in use.",
+    database_is_text: "The database {data}/aditus.db is damaged.",
     relay_port_taken: "--relay-listen 127.0.0.1:{taken} cannot be listened on: address already in use.",
     address_of_another_machine: "--relay-listen 192.0.2.1:8443 cannot be listened on: cannot assign",
     folder_below_a_file: "The data folder {folder}/data-file/data cannot be used: not a directory.",
@@ -316,6 +353,7 @@ class Refusal:
 @pytest.fixture(scope="module")
 def refusals(
     request: pytest.FixtureRequest,
+    served: Served,
     data_folder: Callable[[], Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Mapping[Case, Refusal]]:
@@ -325,14 +363,12 @@ def refusals(
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.originalname == WHAT_IT_CANNOT_START_WITH
     ]
-    with (
-        Server(data_folder()) as running,
-        socket.create_server((LOOPBACK, 0)) as taken,
-        ThreadPoolExecutor(2) as pool,
-    ):
+    with socket.create_server((LOOPBACK, 0)) as taken, ThreadPoolExecutor(2) as pool:
 
         def refuse(case: Case) -> Refusal:
-            place = Place(data_folder(), tmp_path_factory.mktemp("case"), taken.getsockname()[1], running)
+            place = Place(
+                data_folder(), tmp_path_factory.mktemp("case"), taken.getsockname()[1], served.leaving
+            )
             command = case(place)
             before = contents(place.data)
             with Program(command) as program:
@@ -365,53 +401,16 @@ WHAT_IT_CANNOT_START_WITH = test_what_it_cannot_start_with_is_one_clear_line.__n
 # --- a terminal, and the default port of the metrics ------------------------------------------
 
 
-def test_on_a_terminal_it_is_coloured_and_a_taken_default_port_is_a_warning(
-    data_folder: Callable[[], Path],
-) -> None:
-    with occupied(9464), Server(data_folder(), terminal=True) as server:
-        said = server.program.out.text
-        assert "\x1b[1mNext, in another terminal\x1b[0m" in said
-        assert "WARNING 127.0.0.1:9464 cannot be listened on: address already in use; going on" in said
-        assert get(f"{server.api_url}/healthz")[0] == 200
-        assert server.program.end(signal.SIGINT) == 130
+def test_on_a_terminal_it_is_coloured_and_a_taken_default_port_is_a_warning(served: Served) -> None:
+    server = served.on_terminal
+    said = server.program.out.text
+    assert "\x1b[1mNext, in another terminal\x1b[0m" in said
+    assert "127.0.0.1:9464 cannot be listened on: address already in use; going on" in said
+    assert get(f"{server.api_url}/healthz")[0] == 200
+    assert server.program.end(signal.SIGINT) == 130
 
 
 # --- who is reached, and how ------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """Servers of each kind."""
-
-    own: Server  # with a certificate of one's own
-    open: Server  # whose API others can reach
-    proxied: Server  # whose API has a proxy in front
-    leaving: Server  # which will be told to end
-    hurried: Server  # which will be told twice
-
-
-@pytest.fixture(scope="module")
-def served(data_folder: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """They start together, as each takes more than a second."""
-    folder = tmp_path_factory.mktemp("own")
-    authority = devca.new_authority(time.time())
-    pair = devca.issue(authority, ["relay.example.com"], time.time())
-    for name, content in (
-        ("own-ca.pem", authority.certificate), ("own.pem", pair.certificate), ("own.key", pair.key)
-    ):  # fmt: skip
-        (folder / name).write_bytes(content)
-    own = Server(data_folder(), "--tls-cert", str(folder / "own.pem"), "--tls-key", str(folder / "own.key"))
-    own.words += ("--public-url", f"wss://localhost:{own.relay_port}")
-    own.ca_file = folder / "own-ca.pem"
-    servers = Served(
-        own,
-        Server(data_folder(), api_host="0.0.0.0"),
-        Server(data_folder(), "--trusted-proxy", "127.0.0.2/32", api_host="0.0.0.0"),
-        Server(data_folder()),
-        Server(data_folder()),
-    )
-    with together(servers.own, servers.open, servers.proxied, servers.leaving, servers.hurried):
-        yield servers
 
 
 def test_a_certificate_of_ones_own_is_served_and_agents_that_trust_its_authority_attach(
