@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aditus.wire.credit import FIRST_WINDOW, LAST_PART, SHORTEST_TURN, Budget, ReceiveWindow
+from aditus.wire.credit import EIGHTH, FIRST_WINDOW, SHORTEST_TURN, Budget, ReceiveWindow
 from aditus.wire.errors import Misuse, Violation
 
 RTT = 0.1
@@ -34,21 +34,35 @@ def test_a_session_spends_from_its_process_and_gives_back_to_both() -> None:
     assert (session.spent, process.spent) == (0, 80)
 
 
-def test_growth_leaves_the_last_part_of_every_budget_to_first_windows() -> None:
+def test_growth_leaves_the_last_eighth_of_every_budget_to_first_windows() -> None:
     process = Budget(800)
-    session = Budget(800, process)
-    assert session.reserve(600)
-    assert session.reserve(100, growth=True)
+    session, another = Budget(800, process), Budget(10_000, process)
+    assert session.reserve(692)
+    assert session.reserve(1, growth=True)
     assert not session.reserve(1, growth=True)
-    another = Budget(10_000, process)
-    assert not another.reserve(1, growth=True)  # the process's last part counts too
+    assert not another.reserve(1, growth=True)  # the process's last eighth counts too
+    assert session.reserve(7)
     assert (session.short, another.short) == (False, False)
-    assert session.reserve(800 // LAST_PART)
+    assert session.reserve(1)
     assert (session.short, another.short) == (True, True)
+    assert session.reserve(99)
+
+
+def test_wide_windows_that_idle_leave_others_room_to_grow() -> None:
+    budget, sizes = Budget(100_000_000), []
+    for _ in range(20):
+        window = a_window(budget, limit=8_000_000)
+        for now in range(1, 20):
+            turn(window, window.size // 2, now=RTT * now / 2)
+        sizes.append(window.size)
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[:7] == [8_000_000] * 7
+    assert sizes[-1] == 512_000  # the twentieth is not yet as narrow as at first
+    assert not budget.short
 
 
 def test_credit_comes_back_in_halves() -> None:
-    budget = Budget(16_000 * LAST_PART * 2)
+    budget = Budget(16_000 * EIGHTH * 2)
     window = a_window(budget)
     assert turn(window, 7_999, now=9.0) == 0
     assert turn(window, 1, now=9.0) == 8_000
@@ -103,7 +117,7 @@ def test_a_round_trip_that_is_not_believed_counts_as_the_shortest_turn() -> None
 
 
 def test_a_window_does_not_grow_beyond_what_the_budget_has_left() -> None:
-    budget = Budget(40_000)
+    budget = Budget(200_000)
     window = a_window(budget)
     assert turn(window, 8_000, now=0.01) == 8_000 + 16_000
     assert turn(window, 16_000, now=0.02) == 16_000  # 32,000 more would be too much
@@ -111,12 +125,12 @@ def test_a_window_does_not_grow_beyond_what_the_budget_has_left() -> None:
 
 
 def test_a_wide_window_shrinks_when_the_budget_is_short_and_never_below_the_first() -> None:
-    budget = Budget(80_000)
+    budget = Budget(400_000)
     window = a_window(budget)
     turn(window, 8_000, now=0.01)
     turn(window, 16_000, now=0.02)
     assert window.size == 64_000
-    assert budget.reserve(16_000)  # another stream
+    assert budget.reserve(288_000)  # other streams
     assert turn(window, 32_000, now=0.03) == 0
     assert (window.size, window.outstanding) == (32_000, 32_000)
     assert budget.reserve(32_000)
@@ -142,7 +156,7 @@ def test_after_the_end_only_what_is_held_is_paid_for() -> None:
         st.tuples(st.integers(1, 200_000), st.integers(1, 200_000), st.sampled_from([0.0, 0.01, 1.0])),
         max_size=60,
     ),
-    st.integers(FIRST_WINDOW, FIRST_WINDOW * 12),
+    st.integers(FIRST_WINDOW, FIRST_WINDOW * 60),
 )
 def test_every_byte_of_a_window_is_accounted_for(script: list[tuple[int, int, float]], limit: int) -> None:
     budget, now = Budget(limit), 0.0

@@ -3,7 +3,7 @@
 import re
 
 from aditus.wire import fields, frames
-from aditus.wire.credit import FIRST_WINDOW, LAST_PART, MAX_WINDOW
+from aditus.wire.credit import EIGHTH, FIRST_WINDOW, MAX_WINDOW
 from aditus.wire.errors import CloseCode, ResetReason
 from aditus.wire.frames import FrameType, Role, Verdict
 from aditus.wire.liveness import DEAD_AFTER, PING_AFTER
@@ -112,7 +112,7 @@ def test_figures_in_the_text() -> None:
         f"{QUANTUM:,} bytes of each stream in turn",
         f"After {PING_AFTER:.0f} s of silence",
         f"after {DEAD_AFTER:.0f} s of silence",
-        {8: "The last eighth"}[LAST_PART],
+        {8: "The last eighth"}[EIGHTH],
         {1 << 20: "when that is 1 MiB"}[MAX_BACKLOG],
         f"Sec-WebSocket-Protocol: {frames.SUBPROTOCOL}",
         f"type ({fields.TLV_HEADER_SIZE // 2}), length ({fields.TLV_HEADER_SIZE // 2}), value",

@@ -12,13 +12,15 @@ FIRST_WINDOW = 65_536
 MAX_WINDOW = 16_777_216
 """Bytes one stream's window may grow to: 1 Gbit/s over a round trip of 134 ms."""
 SESSION_BUDGET = 134_217_728
-"""Bytes granted in one session: 1,024 streams have their first window, and nearly as much again to grow."""
+"""Bytes granted in one session: 1,024 streams have their first window, and some have room to grow."""
 PROCESS_BUDGET = 536_870_912
 """Bytes granted in one process: 8,192 streams at their first window."""
 SHORTEST_TURN = 0.002
 """Seconds below which a round trip is not believed: scheduling alone takes as long on a busy machine."""
-LAST_PART = 8
-"""The last eighth of a budget is for first windows: wide windows of slow readers never keep streams out."""
+EIGHTH = 8
+"""The last eighth of a budget is for first windows: wide windows of slow readers never keep streams out.
+Of what is left above it, growth takes an eighth at most: credit that was given cannot be taken back, and
+streams that are wide and idle must not keep all others narrow."""
 
 
 class Budget:
@@ -30,12 +32,9 @@ class Budget:
         self._parent = parent
 
     def reserve(self, size: int, *, growth: bool = False) -> bool:
-        """Spend `size` bytes here and in the parent, or nothing and answer False.
-
-        Growth leaves the last part alone.
-        """
-        least = self.limit // LAST_PART if growth else 0
-        if self.limit - self.spent - size < least:
+        """Spend `size` bytes here and in the parent, or nothing: False. Growth is modest, see `EIGHTH`."""
+        left = self.limit - self.spent
+        if size > ((left - self.limit // EIGHTH) // EIGHTH if growth else left):
             return False
         if self._parent is not None and not self._parent.reserve(size, growth=growth):
             return False
@@ -50,8 +49,8 @@ class Budget:
 
     @property
     def short(self) -> bool:
-        """Whether first windows have begun to take the last part, here or in the parent: wide ones shrink."""
-        own = self.limit - self.spent < self.limit // LAST_PART
+        """Whether first windows take of the last eighth, here or in the parent: then wide ones shrink."""
+        own = self.limit - self.spent < self.limit // EIGHTH
         return own or (self._parent is not None and self._parent.short)
 
 
