@@ -104,14 +104,13 @@ def list_(client: "Client", state: str | None, region: str, output: Format) -> N
             "capability",
             "state",
             "created",
-            "last used",
             "expires",
             "apps",
         ),
         (
             (
                 *(key.access_key_id, key.key_id, key.region, key.capability, key.state),
-                *(when(key.created_at), when(key.last_used_at), when(key.expires_at), key.apps),
+                *(when(key.created_at), when(key.expires_at), key.apps),
             )
             for key in keys
         ),
@@ -233,7 +232,6 @@ def _print(key: AccessKey, output: Format) -> None:
             "relay url": key.relay_url,
             "created": f"{when(key.created_at)} by {key.created_by}",
             "expires": when(key.expires_at),
-            "last used": when(key.last_used_at),
             "revoked": f"{when(key.revoked_at)} by {key.revoked_by}" if key.revoked_at else "",
             "apps": key.apps,
         }

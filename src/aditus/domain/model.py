@@ -91,7 +91,6 @@ class AccessKey:
     expires_at: float | None = None
     revoked_at: float | None = None
     revoked_by: str = ""
-    last_used_at: float | None = None
     apps: tuple[str, ...] = ()  # names of the associated apps
 
 

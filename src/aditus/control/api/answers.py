@@ -46,7 +46,6 @@ class KeyAnswer(Answer):
     expires_at: SentTime | None
     revoked_at: SentTime | None
     revoked_by: str
-    last_used_at: SentTime | None
     apps: list[str]
 
 

@@ -69,8 +69,7 @@ def ensure(
             raise invalid(
                 "other-region",
                 f"The data belongs to the region {', '.join(sorted(known))}, and not to the one named.",
-                remedy=f"Start with --region {min(known)}, or with another data folder; `aditus admin region "
-                "add` makes a second region in the same database.",
+                remedy=f"Start with --region {min(known)}, or with another --data folder.",
                 field="region",
             )
         changed = known[region].relay_url != relay_url

@@ -22,7 +22,7 @@ _REFUSALS = {
     "operator-only": (
         Code.FORBIDDEN,
         "Only the operator of this server may do this.",
-        "Ask the operator to use `aditus admin`.",
+        "Ask the operator.",
     ),
     "no-capability": (
         Code.FORBIDDEN,
