@@ -55,6 +55,8 @@ class Conversation:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
+        self.heard = 0
+        """Bytes that were read."""
         self._loop = asyncio.get_running_loop()
         self._was_reset = False
 
@@ -83,7 +85,9 @@ class Conversation:
         if self._was_reset:
             raise ConnectionResetError("it was reset before")
         try:
-            return await soon(self._loop.sock_recv(self.sock, limit))
+            piece = await soon(self._loop.sock_recv(self.sock, limit))
+            self.heard += len(piece)
+            return piece
         except ConnectionError:
             self._was_reset = True
             raise

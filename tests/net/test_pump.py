@@ -1,4 +1,4 @@
-"""The pump between TCP and a stream: credit goes back once the kernel has the bytes, and ends tell the truth."""
+"""The pump between TCP and a stream: credit goes back for what the kernel took, and ends tell the truth."""
 
 import asyncio
 import socket

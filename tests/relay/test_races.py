@@ -33,7 +33,7 @@ class Visitor:
 
     site: Site
     key: Key
-    port: int
+    ports: tuple[int, ...]
     instance: bytes = field(default_factory=lambda: os.urandom(16))
     mux: Mux | None = None
     ends: list[RecordedEnd] = field(default_factory=list)
@@ -71,14 +71,14 @@ class Visitor:
         )
 
     def offer(self) -> None:
-        """Offer the port; the answer takes turns of the loop."""
-        self._say(frames.encode_offer(frames.Offer(1, (self.port,))))
+        """Offer the ports; the answer takes turns of the loop."""
+        self._say(frames.encode_offer(frames.Offer(1, self.ports)))
 
     def open(self) -> None:
         """Be an app that opens a stream."""
         end = RecordedEnd()
         try:
-            self.site.relay._ingress._opener.open(self.key.key_id, self.port, "127.0.0.1:1", end)
+            self.site.relay._ingress._opener.open(self.key.key_id, self.ports[0], "127.0.0.1:1", end)
         except CannotOpen as error:
             end.reasons.append(error.reason)
         self.ends.append(end)
@@ -108,7 +108,7 @@ async def turns(count: int) -> None:
 async def settled(site: Site) -> None:
     """Let every answer to an offer be given."""
     async with asyncio.timeout(5):
-        while len(asyncio.all_tasks()) > 1:
+        while len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110  they are the relay's, and few
             await asyncio.sleep(0)
     await turns(2)
 
@@ -126,7 +126,7 @@ ATTACH = ("knock", "prove", "offer", "turn", "turn", "turn", "open")
 @pytest.mark.parametrize("at", range(len(ATTACH) + 1))
 async def test_a_revoke_between_any_two_steps_of_one_agent_leaves_nothing(site: Site, at: int) -> None:
     key, port = site.make_key(), free_port()
-    agent = Visitor(site, key, port)
+    agent = Visitor(site, key, (port,))
     for number, step in enumerate((*ATTACH[:at], "revoke", *ATTACH[at:])):
         if step == "turn":
             await asyncio.sleep(0)
@@ -157,7 +157,7 @@ async def test_a_revoke_in_every_order_of_two_agents_and_their_apps_leaves_nothi
         for at in range(2, len(order) + 1):
             for pause in range(4):  # turns of the loop after each offer: an answer takes three
                 key = site.make_key()
-                agents = [Visitor(site, key, port), Visitor(site, key, port)]
+                agents = [Visitor(site, key, (port,)), Visitor(site, key, (port,))]
                 for index, (who, step) in enumerate(order):
                     if index == at:
                         site.revoke_now(key)
@@ -180,6 +180,29 @@ async def test_a_revoke_in_every_order_of_two_agents_and_their_apps_leaves_nothi
     assert opened > 50  # the orders are not all vain
 
 
+@pytest.mark.parametrize("at", range(12))
+async def test_an_agent_that_leaves_while_another_registers_does_not_take_the_listener_along(
+    site: Site, at: int
+) -> None:
+    """The other's answer is on its way: its first port is served by then, the rest not yet."""
+    key, ports = site.make_key(), (free_port(), free_port(), free_port())
+    first, second = Visitor(site, key, ports[:1]), Visitor(site, key, ports)
+    for agent in (first, second):
+        agent.knock()
+        agent.prove()
+    first.offer()
+    await settled(site)
+    second.offer()
+    await turns(at)
+    first.leave()
+    await settled(site)
+    assert site.relay._ingress._servers.keys() == set(ports)
+    second.open()
+    assert not second.ends[0].reasons
+    second.leave()
+    assert not site.relay._ingress._servers
+
+
 OPERATIONS = st.sampled_from(
     ["knock", "prove", "offer", "open", "open", "leave", "turn", "suspend", "resume", "expire", "revoke"]
 )
@@ -193,7 +216,7 @@ async def test_whatever_happens_in_whatever_order_only_living_keys_have_tunnels_
     """Three keys, an agent each, all of them offering the same port."""
     port = free_port()
     keys = [site.make_key(f"plant-{number}") for number in range(3)]
-    agents = [Visitor(site, key, port) for key in keys]
+    agents = [Visitor(site, key, (port,)) for key in keys]
     states = {key.key_id: KeyState.ACTIVE for key in keys}
     done: list[set[str]] = [set(), set(), set()]
     old: list[Visitor] = []
@@ -205,7 +228,7 @@ async def test_whatever_happens_in_whatever_order_only_living_keys_have_tunnels_
         elif step == "leave":
             agent.leave()
             old.append(agent)
-            agents[who], done[who] = Visitor(site, key, port), set()
+            agents[who], done[who] = Visitor(site, key, (port,)), set()
         elif step in ("suspend", "resume", "expire", "revoke"):
             if state is not KeyState.REVOKED:
                 states[key.key_id] = {

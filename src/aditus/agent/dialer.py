@@ -32,11 +32,9 @@ class TargetPump(Pump):
         self.dialling: asyncio.Task[None] | None = None
         self.bind(stream)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        if not self.dead:  # else it was cut since the target answered
-            self._target_stream.accept()
-            self.connected()
+    def begin(self) -> None:
+        self._target_stream.accept()
+        self.connected()
 
     def cut(self, reason: ResetReason, detail: str) -> None:
         super().cut(reason, detail)

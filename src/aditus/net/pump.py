@@ -40,14 +40,35 @@ class Pump(asyncio.BufferedProtocol):
     # --- the TCP side --------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport = cast(asyncio.Transport, transport)
+        transport = cast(asyncio.Transport, transport)
         sock: socket.socket = transport.get_extra_info("socket")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         reset_on_close(transport)  # from now on: this process may be killed at any moment
         transport.set_write_buffer_limits(_DRAIN_BELOW, _DRAIN_BELOW)
+        # aiofastnet begins to read right after this call, also if the transport was closed within it: its
+        # descriptor would be watched for ever, and the next connection with that number never heard.
+        transport.pause_reading()
+        asyncio.get_running_loop().call_soon(self._begin, transport)
+
+    def _begin(self, transport: asyncio.Transport) -> None:
+        if transport.is_closing():
+            return
+        self._transport = transport
+        if not self.dead:
+            self.begin()
         if self.dead:
             self.abort()
+        else:
+            transport.resume_reading()
+
+    @property
+    def peername(self) -> tuple[object, ...] | None:
+        """The address of the TCP side's peer, while it is connected."""
+        return self._transport.get_extra_info("peername") if self._transport is not None else None
+
+    def begin(self) -> None:
+        """The connection is there, and nothing was read from it yet. It may be aborted."""
 
     def connected(self) -> None:
         """The target answered: pass on what came early. Call it after ACCEPT was sent."""

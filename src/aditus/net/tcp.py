@@ -9,10 +9,12 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import aiofastnet
 
-HAPPY_EYEBALLS_SECONDS = 0.25
+OTHER_ADDRESS_SECONDS = 1.5
+"""How long an address of a name may take to answer while there is another one to try."""
 BACKLOG = 4_096
 
 # The value of SO_LINGER (struct linger: on or off, seconds). Zero seconds make a close a TCP reset.
@@ -22,20 +24,46 @@ LINGER_OFF = struct.pack(_LINGER, 0, 0)
 
 
 async def connect(host: str, port: int, protocol: asyncio.BaseProtocol) -> None:
-    """Connect `protocol` to host:port, trying all its addresses.
+    """Connect `protocol` to host:port, trying its addresses in turn.
 
     Raises `OSError` (`socket.gaierror` when the name has no address), or an `ExceptionGroup` of them when
-    several addresses failed.
+    several addresses failed. Cancelled at any moment, it leaves nothing open.
     """
     loop = asyncio.get_running_loop()
-    await aiofastnet.create_connection(
-        loop,
-        lambda: protocol,
-        host,
-        port,
-        happy_eyeballs_delay=HAPPY_EYEBALLS_SECONDS,
-        all_errors=True,
-    )
+    addresses = _literal(host, port) or await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    errors: list[OSError] = []
+    for family, _, _, _, address in addresses:
+        is_last = len(errors) == len(addresses) - 1
+        try:
+            async with asyncio.timeout(None if is_last else OTHER_ADDRESS_SECONDS):
+                sock = await _connected(family, address)
+        except OSError as error:
+            errors.append(error)
+        else:
+            await aiofastnet.create_connection(loop, lambda: protocol, sock=sock)
+            return
+    raise errors[0] if len(errors) == 1 else ExceptionGroup("no address answered", errors)
+
+
+async def _connected(family: int, address: tuple[object, ...]) -> socket.socket:
+    # Not by `create_connection`: its race between addresses forgets a socket when it is cancelled.
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
+        await asyncio.get_running_loop().sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _literal(host: str, port: int) -> list[tuple[Any, ...]]:
+    """What `getaddrinfo` would answer for an address, without its thread; nothing for a name."""
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        return []
 
 
 async def listen(host: str, port: int, protocol: Callable[[], asyncio.BaseProtocol]) -> asyncio.Server:

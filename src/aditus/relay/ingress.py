@@ -35,9 +35,8 @@ class AppPump(Pump):
         self._port = port
         self._opener = opener
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        source = format_address(transport.get_extra_info("peername"))
+    def begin(self) -> None:
+        source = format_address(self.peername)
         try:
             self.bind(self._opener.open(self._key_id, self._port, source, self))
         except CannotOpen as error:
