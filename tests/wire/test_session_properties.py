@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -370,6 +371,7 @@ STEPS = (
 )
 
 
+@pytest.mark.timeout(600)  # in full size, on a busy machine
 @given(
     st.sampled_from(Role),
     st.tuples(LIMITS, LIMITS),
