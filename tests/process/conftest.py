@@ -1,7 +1,7 @@
-"""Data folders after a first start, so that not every test has to wait for one."""
+"""What many tests can share, as a start takes a second: a server, and folders after a first start."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,3 +21,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data_folder(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     """Makes a copy of that folder of one's own."""
     return lambda: copied(template, tmp_path_factory.mktemp("server") / "data")
+
+
+@pytest.fixture(scope="session")
+def server(data_folder: Callable[[], Path]) -> Iterator[Server]:
+    """One for all tests that leave it as it is; each uses keys of its own."""
+    with Server(data_folder()) as server:
+        yield server

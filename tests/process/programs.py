@@ -405,3 +405,12 @@ def occupied(port: int) -> Iterator[None]:
 def copied(folder: Path, to: Path) -> Path:
     """A copy of a data folder at rest."""
     return Path(shutil.copytree(folder, to))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files of a data folder, but the lock, which holds nothing."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "lock"
+    }

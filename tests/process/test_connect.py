@@ -7,7 +7,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,13 +38,6 @@ from tests.process.programs import (
 pytestmark = pytest.mark.timeout(180)  # a busy machine starts a program in several seconds
 
 TEXT_LINE = re.compile(r"\d\d:\d\d:\d\d (DEBUG|INFO |WARNING) \S.*")
-
-
-@pytest.fixture(scope="module")
-def server(data_folder: Callable[[], Path]) -> Iterator[Server]:
-    """One for all tests here that leave it running; each uses keys of its own."""
-    with Server(data_folder()) as server:
-        yield server
 
 
 def parts(secret: SecretText) -> tuple[str, str]:
