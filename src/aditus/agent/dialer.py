@@ -32,9 +32,10 @@ class TargetPump(Pump):
         self.dialling: asyncio.Task[None] | None = None
         self.bind(stream)
 
-    def begin(self) -> None:
-        self._target_stream.accept()
-        self.connected()
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if not self.dead:  # else it was cut since the target answered
+            self._target_stream.accept()
 
     def cut(self, reason: ResetReason, detail: str) -> None:
         super().cut(reason, detail)

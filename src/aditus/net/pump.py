@@ -26,7 +26,8 @@ class Pump(asyncio.BufferedProtocol):
         self._on_closed = on_closed
         self._stream: MuxStream | None = None
         self._transport: asyncio.Transport | None = None
-        self._early = bytearray()  # came before the target answered; at most the first window
+        self._early = bytearray()  # came before `_flow`; at most the first window
+        self._flows = False
         self._unconsumed = 0  # bytes whose credit was not returned yet
         self._fin_sent = False
         self._fin_received = False
@@ -40,39 +41,45 @@ class Pump(asyncio.BufferedProtocol):
     # --- the TCP side --------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport = cast(asyncio.Transport, transport)
+        """Take the connection. Whoever overrides it closes nothing and writes nothing: see `_later`."""
+        self._transport = transport = cast(asyncio.Transport, transport)
         sock: socket.socket = transport.get_extra_info("socket")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         reset_on_close(transport)  # from now on: this process may be killed at any moment
         transport.set_write_buffer_limits(_DRAIN_BELOW, _DRAIN_BELOW)
-        # aiofastnet begins to read right after this call, also if the transport was closed within it: its
-        # descriptor would be watched for ever, and the next connection with that number never heard.
-        transport.pause_reading()
-        asyncio.get_running_loop().call_soon(self._begin, transport)
-
-    def _begin(self, transport: asyncio.Transport) -> None:
-        if transport.is_closing():
-            return
-        self._transport = transport
-        if not self.dead:
-            self.begin()
         if self.dead:
-            self.abort()
+            self._later(self.abort)
         else:
-            transport.resume_reading()
+            self._later(self._flow)
 
-    @property
-    def peername(self) -> tuple[object, ...] | None:
-        """The address of the TCP side's peer, while it is connected."""
-        return self._transport.get_extra_info("peername") if self._transport is not None else None
+    def _later(self, step: Callable[[], None]) -> None:
+        """Take this step a turn after `connection_made`.
 
-    def begin(self) -> None:
-        """The connection is there, and nothing was read from it yet. It may be aborted."""
+        Right after it aiofastnet begins to watch the descriptor, also if the transport was closed meanwhile
+        (by a write that failed, too). Nobody would end that watch, and the next connection with the same
+        number would never be heard; uvloop even aborts the process.
+        """
+        asyncio.get_running_loop().call_soon(step)
 
-    def connected(self) -> None:
-        """The target answered: pass on what came early. Call it after ACCEPT was sent."""
-        if self._early and self._transport is not None:
+    def refuse(self) -> None:
+        """Within `connection_made`: there is no stream for this connection. It is reset, unread."""
+        self.dead = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+            self._later(self._refuse)
+
+    def _refuse(self) -> None:
+        if self._transport is not None:
+            self._transport.resume_reading()  # else closing it would not end the watch
+            self.abort()
+
+    def _flow(self) -> None:
+        """Pass on what came early, and from now on all that comes."""
+        if self.dead or self._transport is None:
+            return
+        self._flows = True
+        if self._early:
             early, self._early = self._early, bytearray()
             self._transport.write(early)
             self._settle()
@@ -83,8 +90,9 @@ class Pump(asyncio.BufferedProtocol):
         return cast(MuxStream, self._stream).receive_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        stream = cast(MuxStream, self._stream)
-        stream.send(stream.receive_buffer[:nbytes])
+        if not self.dead:
+            stream = cast(MuxStream, self._stream)
+            stream.send(stream.receive_buffer[:nbytes])
 
     def eof_received(self) -> bool:
         if self._stream is None or self.dead:
@@ -120,7 +128,7 @@ class Pump(asyncio.BufferedProtocol):
     def data(self, data: memoryview) -> None:
         """Bytes for the TCP side."""
         self._unconsumed += len(data)
-        if self._transport is None:
+        if not self._flows or self._transport is None:
             self._early += data
             return
         self._transport.write(data)
@@ -132,7 +140,8 @@ class Pump(asyncio.BufferedProtocol):
     def ended(self) -> None:
         """No more bytes for the TCP side: FIN after what is buffered."""
         self._fin_received = True
-        self._end_writing()
+        if self._flows:
+            self._end_writing()
 
     def cut(self, reason: ResetReason, detail: str) -> None:
         """The stream is gone: reset the TCP connection, whatever waits in it."""
@@ -174,7 +183,7 @@ class Pump(asyncio.BufferedProtocol):
             self.abort()
 
     def _close_if_done(self) -> None:
-        if self._fin_sent and self._fin_received and self._transport is not None:
+        if self._flows and self._fin_sent and self._fin_received and self._transport is not None:
             self._transport.close()
 
     def _settle(self) -> None:

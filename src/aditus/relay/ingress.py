@@ -35,13 +35,14 @@ class AppPump(Pump):
         self._port = port
         self._opener = opener
 
-    def begin(self) -> None:
-        source = format_address(self.peername)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        source = format_address(transport.get_extra_info("peername"))
         try:
             self.bind(self._opener.open(self._key_id, self._port, source, self))
         except CannotOpen as error:
             _log.info("refused an app: %s", error.reason.token, extra=fields(port=self._port, source=source))
-            self.abort()
+            self.refuse()
 
     def cut(self, reason: ResetReason, detail: str) -> None:
         level = logging.INFO if reason in _TARGET_FAILURES else logging.DEBUG  # the others are told once
