@@ -118,3 +118,14 @@ def test_with_keep_it_stays_up_for_people_to_play(kept: Program, folders: tuple[
     assert kept.end(signal.SIGINT) == 0
     assert kept.err.text == ""
     assert_nothing_is_left(folders[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_in_the_middle_leaves_nothing_either(
+    folders: tuple[Path, Path], number: signal.Signals, code: int
+) -> None:
+    with demo(folders[0]) as program:
+        program.out.wait(" 5  Start the agent")
+        assert program.end(number) == code
+    assert_nothing_is_left(folders[0])
