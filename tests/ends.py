@@ -72,6 +72,19 @@ class Conversation:
             raise
         return cls(sock)
 
+    @property
+    def name(self) -> object:
+        """The address of this side."""
+        return self.sock.getsockname()
+
+    @property
+    def peer(self) -> object:
+        """The address of the other side, or nothing when it has gone."""
+        try:
+            return self.sock.getpeername()
+        except OSError:
+            return None
+
     async def send(self, data: bytes | memoryview) -> None:
         """Hand all of it to the kernel. Raises `ConnectionError` once the other side has reset."""
         try:

@@ -231,8 +231,9 @@ Script = Callable[[Wire, Mapping[str, str]], Awaitable[None]]
 class HandRelay:
     """A relay made by hand: what it answers to each connection, the test says."""
 
-    def __init__(self, tls: ssl.SSLContext, *scripts: Script) -> None:
+    def __init__(self, tls: ssl.SSLContext, *scripts: Script, host: str = LOOPBACK) -> None:
         self.url: RelayUrl
+        self._host = host
         self.asked: list[Mapping[str, str]] = []
         """The headers of each request, in lower case, with the path as `:path`."""
         self._tls = tls
@@ -242,8 +243,9 @@ class HandRelay:
         self._talks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._talk, LOOPBACK, 0, ssl=self._tls)
-        self.url = RelayUrl("localhost", self._server.sockets[0].getsockname()[1])
+        self._server = await asyncio.start_server(self._talk, self._host, 0, ssl=self._tls)
+        name = "localhost" if self._host == LOOPBACK else self._host
+        self.url = RelayUrl(name, self._server.sockets[0].getsockname()[1])
         return self
 
     async def __aexit__(

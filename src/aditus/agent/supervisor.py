@@ -36,6 +36,7 @@ class _Keeper:
     attachment: Attachment | None = None
     failures: int = 0
     was_attached: bool = False
+    cut_off: bool = False  # the relay ended its last session for its key's sake
     backoff: Backoff = field(default_factory=Backoff)
 
     def enter(self, state: str, note: str = "") -> None:
@@ -105,6 +106,7 @@ class Agent:
         keeper.attachment = attachment
         keeper.enter("attached")
         keeper.was_attached = True
+        keeper.cut_off = False
         keeper.failures = 0
         keeper.backoff.reset()
         _log.info("attached", extra=fields(relay=keeper.link.url.audience, ports=self.ports))
@@ -127,7 +129,8 @@ class Agent:
         if failure.follow is Follow.LEAVE:
             return None
         if failure.follow is Follow.STOP:
-            return ASK_AGAIN_SECONDS if failure.closed_by_relay and infinite else None
+            keeper.cut_off = keeper.cut_off or failure.closed_by_relay
+            return ASK_AGAIN_SECONDS if keeper.cut_off and infinite else None
         if failure.follow is Follow.WAIT:
             return failure.delay
         keeper.failures += 1

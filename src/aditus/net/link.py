@@ -120,7 +120,11 @@ class Link:
         except ws.Refused as refused:
             raise self._refused(refused) from None
         except (ws.NotAditus, ws.ProxyFailed, OSError, ssl.SSLError, EOFError) as error:
+            mux.abandon()
             raise self._unreachable(error) from error
+        except asyncio.CancelledError:
+            mux.abandon()
+            raise
         return mux
 
     @property
@@ -186,10 +190,10 @@ class Link:
             remedy="Set the clock, by NTP.",
         )
         try:
-            date = parsedate_to_datetime(headers.get("Date", ""))
-        except ValueError:
+            now = parsedate_to_datetime(headers.get("Date", "")).timestamp()
+        except (ValueError, OverflowError):
             return LinkFailure(error)
-        before, self.clock_offset = self.clock_offset, date.timestamp() - time.time()
+        before, self.clock_offset = self.clock_offset, now - time.time()
         if abs(self.clock_offset - before) < 1:  # corrected already, and still refused
             return LinkFailure(error)
         return LinkFailure(error, Follow.WAIT)

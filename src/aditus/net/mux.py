@@ -148,6 +148,7 @@ class Mux:
         self.quiet.set()
         self._timer: asyncio.TimerHandle | None = None
         self._dispatching = False
+        self._abandoned = False
 
     @property
     def streams(self) -> list[MuxStream]:
@@ -198,6 +199,11 @@ class Mux:
         if self.ws is not None:
             self.ws.close(code, reason)
 
+    def abandon(self) -> None:
+        """Nobody waits for the WebSocket any more: should it still open, it is dropped."""
+        self._abandoned = True
+        self.abort()
+
     def abort(self) -> None:
         """Drop the WebSocket without a word; the owner is told as of any loss."""
         if self.ws is not None:
@@ -207,6 +213,9 @@ class Mux:
 
     def connected(self, ws: WebSocket) -> None:
         self.ws = ws
+        if self._abandoned:
+            ws.abort()
+            return
         self._tick()
 
     def message(self, message: memoryview) -> None:

@@ -1,0 +1,109 @@
+"""Connecting to targets and listening for apps, so that nothing is left behind and nobody is misled."""
+
+import asyncio
+import socket
+
+import pytest
+
+from aditus.net import tcp
+from aditus.net.pump import Pump
+from aditus.wire.errors import ResetReason
+from tests.ends import LOOPBACK, BlackHole, Conversation, Target, free_port, until
+from tests.recorded import RecordedStream
+
+
+class Picky(Pump):
+    """Refuses every other connection; of the rest it notes what they say."""
+
+    def __init__(self, made: "list[Picky]") -> None:
+        super().__init__(ResetReason.APP_RESET)
+        self.made = made
+        self.stream = RecordedStream()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.made.append(self)
+        if len(self.made) % 2:
+            self.refuse()
+        else:
+            self.bind(self.stream)
+
+
+async def test_a_refused_connection_does_not_deafen_the_next_one() -> None:
+    made: list[Picky] = []
+    port = free_port()
+    server = await tcp.listen(LOOPBACK, port, lambda: Picky(made))
+    for _ in range(5):
+        with await Conversation.connect(port) as refused:
+            await refused.send(b"let me in")
+            assert await refused.cut() == b""
+        with await Conversation.connect(port) as app:
+            await app.send(b"hello")
+            await until(lambda: made[-1].stream.said == b"hello", "the app's word")
+            made[-1].abort()
+            assert await app.cut() == b""
+    server.close()
+
+
+async def test_a_connection_that_nobody_took_from_a_closed_listener_is_reset() -> None:
+    port = free_port()
+    server = await tcp.listen(LOOPBACK, port, lambda: Picky([]))
+    sock = socket.create_connection((LOOPBACK, port))  # the kernel has accepted it, the loop has not
+    server.close()
+    sock.setblocking(False)
+    with Conversation(sock) as app:
+        assert await app.cut() == b""
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_dial_that_is_cancelled_at_any_moment_leaves_no_connection(turns: int) -> None:
+    """Even where the target has accepted: it meets a reset, not a clean end."""
+    with Target() as target:
+        pump = Pump(ResetReason.TARGET_RESET)
+        pump.bind(RecordedStream())
+        dial = asyncio.create_task(tcp.connect(LOOPBACK, target.port, pump))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        pump.cut(ResetReason.REVOKED, "")
+        dial.cancel()
+        await asyncio.gather(dial, return_exceptions=True)
+        with await Conversation.connect(target.port) as last:
+            await last.send(b"the last one")
+            while (there := await target.accept()) and there.peer != last.name:
+                assert await there.cut() == b""  # the dial had come so far
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio"])  # whose answers a test can give
+@pytest.mark.parametrize("first", ["refuses", "does not answer"])
+async def test_the_next_address_of_a_name_is_tried(first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    with BlackHole() as hole, Target() as target:
+        ports = [hole.port if first == "does not answer" else free_port(), target.port]
+
+        async def answer(*_: object, **__: object) -> list[object]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (LOOPBACK, port)) for port in ports]
+
+        monkeypatch.setattr(loop, "getaddrinfo", answer)
+        pump = Pump(ResetReason.TARGET_RESET)
+        pump.bind(RecordedStream())
+        await tcp.connect("database.internal", 5432, pump)
+        there = await target.accept()
+        assert not hole.knocking
+        pump.abort()
+        assert await there.cut() == b""
+
+
+async def test_why_no_address_answered_is_told() -> None:
+    pump = Pump(ResetReason.TARGET_RESET)
+    with pytest.raises(ConnectionRefusedError):
+        await tcp.connect(LOOPBACK, free_port(), pump)
+    with pytest.raises(socket.gaierror):
+        await tcp.connect("nowhere.invalid", 80, pump)
+    with BlackHole() as target, pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await tcp.connect(LOOPBACK, target.port, pump)
+
+
+async def test_a_taken_port_is_known_at_once() -> None:
+    with Target() as program, pytest.raises(OSError, match="in use"):
+        await tcp.listen(LOOPBACK, program.port, lambda: Pump(ResetReason.APP_RESET))
