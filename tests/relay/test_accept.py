@@ -399,6 +399,13 @@ async def test_an_agent_that_was_quick_is_not_cut_off_afterwards(hasty: Site) ->
             assert (await quick.hear(FrameType.PONG))[2] == b"12345678"
 
 
+async def test_a_relay_that_stops_ends_also_those_whom_it_has_not_let_in_yet(tmp_path: Path) -> None:
+    async with Site(tmp_path) as site:
+        visitor = await hand_agent(site, site.make_key())
+    assert await visitor.wire.closed() == (1001, "drain")
+    await visitor.wire.close()
+
+
 # --- one instance, one slot -------------------------------------------------------------------------
 
 

@@ -69,6 +69,7 @@ class Acceptor:
         self._removed = removed
         self._refused = refused
         self.draining = False
+        self._visits: set[_Visit] = set()
 
     @property
     def handshake_seconds(self) -> float:
@@ -83,7 +84,9 @@ class Acceptor:
         if isinstance(answer, Refusal):
             return answer
         key, audience = answer
-        return _Visit(self, key.key_id, audience, key.connect_id).mux
+        visit = _Visit(self, key.key_id, audience, key.connect_id)
+        self._visits.add(visit)
+        return visit.mux
 
     def _decide(self, upgrade: Upgrade) -> tuple[RelayKey, str] | Refusal:
         if self.draining:
@@ -188,10 +191,16 @@ class Acceptor:
         """An agent drains: its slot is free for its successor."""
         self._registry.free_slot(tunnel)
 
-    def gone(self, tunnel: Tunnel) -> None:
-        """A session ended by itself."""
-        if self._registry.remove(tunnel):
+    def gone(self, visit: "_Visit", tunnel: Tunnel | None) -> None:
+        """A session is over, or never began."""
+        self._visits.discard(visit)
+        if tunnel is not None and self._registry.remove(tunnel):
             self._removed(tunnel)
+
+    def close(self) -> None:
+        """End every session, registered or not."""
+        for visit in list(self._visits):
+            visit.mux.close(CloseCode.DRAIN, "drain", ResetReason.DRAIN)
 
     def session(self, challenge: bytes, connect_id: str) -> Session:
         """A fresh session whose HELLO carries this challenge."""
@@ -234,9 +243,10 @@ class _Visit:
 
     def closed(self, mux: Mux, code: int | None, reason: str) -> None:
         self._deadline.cancel()
-        if self._tunnel is not None:
-            self._acceptor.gone(self._tunnel)
+        self._acceptor.gone(self, self._tunnel)
 
     def _too_late(self) -> None:
         _log.info("closing a session: it did not finish its handshake in time")
         self.mux.close(CloseCode.PROTOCOL, "protocol", ResetReason.PROTOCOL)
+        if self.mux.ws is None:  # the upgrade was no proper one
+            self._acceptor.gone(self, None)

@@ -89,7 +89,7 @@ class Relay:
         self._cutter.close()
         for tunnel in self._registry.all():
             self._registry.remove(tunnel)
-            tunnel.mux.close(CloseCode.DRAIN, "drain", ResetReason.DRAIN)
+        self._acceptor.close()
 
     # --- the key feed --------------------------------------------------------------------------
 
