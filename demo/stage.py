@@ -7,7 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 PATIENCE_SECONDS = 30.0
@@ -36,6 +37,23 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
         if time.monotonic() > until:
             raise StepFailed(f"waited {PATIENCE_SECONDS:.0f} s in vain for {what}")
         time.sleep(0.02)
+
+
+@contextmanager
+def unbroken() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the end of the block: what it starts has an owner by then."""
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _frame: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for late in came:
+            signal.raise_signal(late)
 
 
 class Process:

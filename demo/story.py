@@ -24,7 +24,7 @@ from aditus.client.rest import Client
 from aditus.domain.keytext import mask
 from aditus.domain.model import RevokeResult
 from demo.postgres import PostgresServer, free_port
-from demo.stage import Process, StepFailed, aditus, shown, wait_for
+from demo.stage import Process, StepFailed, aditus, shown, unbroken, wait_for
 
 ROWS = 5_000
 ORDERS = """
@@ -92,8 +92,7 @@ class Story:
             *("--metrics-listen", "off"),
         )
         self._command(command)
-        server = Process("aditus serve", command, {})
-        stack.callback(server.stop)
+        server = self._start("aditus serve", command, stack)
         server.wait_said("aditus keys generate")
         self._data = data
         self._token = (data / "owner.token").read_text().strip()
@@ -107,7 +106,8 @@ class Story:
             "The on-premises database", "A real PostgreSQL, on a port that no app in the cloud can reach."
         )
         database = PostgresServer({"fsync": "off"})
-        stack.enter_context(database)
+        with unbroken():
+            stack.enter_context(database)
         with psycopg.connect(database.url()) as connection:
             connection.execute(ORDERS)
             version = connection.execute("SHOW server_version").fetchone()
@@ -150,8 +150,7 @@ class Story:
             *("-s", f"{self._ports.app}:127.0.0.1:{database.port}", url),
         )
         self._command(command)
-        agent = Process("aditus connect", command, {})
-        stack.callback(agent.stop)
+        agent = self._start("aditus connect", command, stack)
         agent.wait_said("attached")
         tunnel = self._client.tunnels()[0]
         self._expect(
@@ -216,16 +215,14 @@ class Story:
             "Revoke the key while a query streams",
             "One call. The app's SQL connection must die, in the middle of a row if need be.",
         )
-        app = Process("the app", [sys.executable, "-m", "demo.app", self._through(database)], {})
-        try:
+        with ExitStack() as stack:
+            app = self._start("the app", [sys.executable, "-m", "demo.app", self._through(database)], stack)
             wait_for(lambda: len(app.lines) >= 3 or app.exit_code is not None, "rows of the streaming query")
             self._console.print(f"     [dim]$ aditus keys revoke {KEY_ID} --yes[/dim]", highlight=False)
             asked = time.monotonic()
             result = self._client.revoke_keys([KEY_ID])[0]
             answered = time.monotonic()
             app.wait()
-        finally:
-            app.stop()
         last = json.loads(app.lines[-1])
         self._expect(bool(last["error"]), f"the query died after {last['rows']:,} rows: {last['error']}")
         self._expect(last["at"] > asked, "and not before it was asked for")
@@ -278,6 +275,12 @@ class Story:
 
     def _command(self, command: list[str]) -> None:
         self._console.print(f"     [dim]$ {shown(command)}[/dim]", highlight=False, soft_wrap=True)
+
+    def _start(self, name: str, command: list[str], stack: ExitStack) -> Process:
+        with unbroken():
+            process = Process(name, command, {})
+            stack.callback(process.stop)
+        return process
 
     def _run(self, *words: str) -> dict[str, Any]:
         """Run an `aditus` command as a person would, and read its JSON."""

@@ -383,11 +383,12 @@ def get(url: str, ca_file: Path | None = None) -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
-def until(condition: Callable[[], object], what: str) -> None:
-    """Wait for what no event tells of, asking again and again."""
+def until(condition: Callable[[], object], what: Callable[[], str] | str) -> None:
+    """Wait for what no event tells of, asking again and again. `what` tells what did not happen."""
     until = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < until, f"did not happen: {what}"
+        if time.monotonic() > until:
+            raise AssertionError(f"did not happen: {what if isinstance(what, str) else what()}")
         time.sleep(0.02)
 
 

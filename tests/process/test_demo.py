@@ -74,7 +74,10 @@ def processes_of(folder: Path) -> dict[int, str]:
 
 
 def assert_nothing_is_left(folder: Path) -> None:
-    until(lambda: not processes_of(folder), "all that the demo started has ended")
+    until(
+        lambda: not processes_of(folder),
+        lambda: f"its processes have ended; there are {processes_of(folder)}",
+    )
     assert list(folder.iterdir()) == []
 
 
