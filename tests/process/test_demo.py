@@ -30,26 +30,15 @@ STEPS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def folders() -> Iterator[tuple[Path, Path]]:
-    """Two folders for temporary files. PostgreSQL may run as nobody, so everybody may pass through them."""
-    made = [Path(tempfile.mkdtemp(prefix="aditus-test-demo-")) for _ in range(2)]
-    for folder in made:
-        folder.chmod(0o755)
-    yield made[0], made[1]
-    for folder in made:
-        for pid in processes_of(folder):  # only after a failure
-            os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="module")
-def kept(folders: tuple[Path, Path]) -> Iterator[Program]:
-    """The demo that stays up; it comes up while the other one runs."""
-    with demo(folders[1], KEEP="1") as program:
-        yield program
-        if program.is_running:
-            program.end(signal.SIGINT)  # it takes what it has started along
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder for temporary files. PostgreSQL may run as nobody, so everybody may pass through it."""
+    made = Path(tempfile.mkdtemp(prefix="aditus-test-demo-"))
+    made.chmod(0o755)
+    yield made
+    for pid in processes_of(made):  # only after a failure
+        os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(made)
 
 
 def demo(folder: Path, **env: str) -> Program:
@@ -81,8 +70,8 @@ def assert_nothing_is_left(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_every_step_holds_and_nothing_is_left(kept: Program, folders: tuple[Path, Path]) -> None:
-    with demo(folders[0]) as program:
+def test_every_step_holds_and_nothing_is_left(folder: Path) -> None:
+    with demo(folder) as program:
         ended = program.ended(90)
     assert ended.code == 0, ended
     assert re.findall(r"^ ?\d+  (.+)$", ended.out, re.MULTILINE) == STEPS
@@ -100,35 +89,37 @@ def test_every_step_holds_and_nothing_is_left(kept: Program, folders: tuple[Path
     assert re.search(r"^Every step held, in \d+ seconds\.$", ended.out, re.MULTILINE)
     assert ended.err == ""
     assert not re.search(r"adt_local_[0-9A-Za-z]{12}_", ended.out)  # no secret
-    assert_nothing_is_left(folders[0])
+    assert_nothing_is_left(folder)
 
 
-def test_with_keep_it_stays_up_for_people_to_play(kept: Program, folders: tuple[Path, Path]) -> None:
-    kept.out.wait("aditus keys revoke demo-key")
-    assert kept.is_running
-    # The commands that it prints work as they stand there.
-    psql = kept.out.wait("psql '")
-    with psycopg.connect(psql.split("'")[1]) as connection:
-        assert connection.execute("SELECT count(*) FROM orders").fetchone() == (5000,)
-    export = [line.strip() for line in kept.out.lines if line.startswith("     export ")]
-    script = " && ".join([*export, "aditus tunnels list -o json"])
-    with Program(["/bin/sh", "-c", script]) as listing:
-        ended = listing.ended()
-    assert (ended.code, ended.err) == (0, "")
-    assert '"access_key_id": "demo-key"' in ended.out
-    # Ctrl-C ends it, with all that it had started.
-    assert len(processes_of(folders[1])) >= 4  # itself, server, agent, PostgreSQL
-    assert kept.end(signal.SIGINT) == 0
-    assert kept.err.text == ""
-    assert_nothing_is_left(folders[1])
+@pytest.mark.slow
+def test_with_keep_it_stays_up_for_people_to_play(folder: Path) -> None:
+    with demo(folder, KEEP="1") as kept:
+        kept.out.wait("aditus keys revoke demo-key")
+        assert kept.is_running
+        # The commands that it prints work as they stand there.
+        psql = kept.out.wait("psql '")
+        with psycopg.connect(psql.split("'")[1]) as connection:
+            assert connection.execute("SELECT count(*) FROM orders").fetchone() == (5000,)
+        export = [line.strip() for line in kept.out.lines if line.startswith("     export ")]
+        script = " && ".join([*export, "aditus tunnels list -o json"])
+        with Program(["/bin/sh", "-c", script]) as listing:
+            ended = listing.ended()
+        assert (ended.code, ended.err) == (0, "")
+        assert '"access_key_id": "demo-key"' in ended.out
+        # Ctrl-C ends it, with all that it had started.
+        assert len(processes_of(folder)) >= 4  # itself, server, agent, PostgreSQL
+        assert kept.end(signal.SIGINT) == 0
+        assert kept.err.text == ""
+        assert_nothing_is_left(folder)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_in_the_middle_leaves_nothing_either(
-    folders: tuple[Path, Path], number: signal.Signals, code: int
+    folder: Path, number: signal.Signals, code: int
 ) -> None:
-    with demo(folders[0]) as program:
+    with demo(folder) as program:
         program.out.wait(" 5  Start the agent")
         assert program.end(number) == code
-    assert_nothing_is_left(folders[0])
+    assert_nothing_is_left(folder)
