@@ -131,6 +131,15 @@ class Conversation:
             return bytes(got)
         raise AssertionError(f"a clean end after {len(got)} bytes, where a reset was due")
 
+    async def gone(self) -> bool:
+        """Wait for the other side's end, of whatever kind."""
+        try:
+            while await self.some():
+                pass
+        except ConnectionError:
+            pass
+        return True
+
     def finish(self) -> None:
         """Send no more (half-close)."""
         self.sock.shutdown(socket.SHUT_WR)

@@ -218,7 +218,7 @@ class Link:
             why = str(error)
         else:
             number = getattr(error, "errno", None)  # asyncio's own text would only name the address again
-            why = (os.strerror(number) if number else str(error) or type(error).__name__).lower()
+            why = (os.strerror(number) if number else str(error) or "the connection was closed").lower()
         message = f"The relay {where} cannot be reached: {why}."
         remedy = "Check the address, the network and the proxy settings."
         return LinkFailure(AditusError(Code.UNAVAILABLE, "unreachable", message, remedy=remedy))

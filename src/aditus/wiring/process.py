@@ -22,7 +22,16 @@ def run(main: Coroutine[Any, Any, int]) -> int:
     _raise_descriptor_limit()
     _keep_memory()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.get_loop().set_exception_handler(on_loop_error)
         return runner.run(main)
+
+
+def on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what nobody handled. That a stranger hangs up during a TLS handshake is nobody's error."""
+    if context.get("message") == "SSL handshake failed":  # aiofastnet's; who dials is told by an exception
+        _log.debug("a TLS handshake failed: %r", context.get("exception"))
+    else:
+        loop.default_exception_handler(context)
 
 
 @contextlib.contextmanager
