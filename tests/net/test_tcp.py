@@ -1,14 +1,17 @@
 """Connecting to targets and listening for apps, so that nothing is left behind and nobody is misled."""
 
 import asyncio
+import contextlib
+import resource
 import socket
+from pathlib import Path
 
 import pytest
 
 from aditus.net import tcp
 from aditus.net.pump import Pump
 from aditus.wire.errors import ResetReason
-from tests.ends import LOOPBACK, BlackHole, Conversation, Target, free_port, until
+from tests.ends import LOOPBACK, BlackHole, Conversation, Target, free_port, on_linux, until
 from tests.recorded import RecordedStream
 
 
@@ -107,3 +110,39 @@ async def test_why_no_address_answered_is_told() -> None:
 async def test_a_taken_port_is_known_at_once() -> None:
     with Target() as program, pytest.raises(OSError, match="in use"):
         await tcp.listen(LOOPBACK, program.port, lambda: Pump(ResetReason.APP_RESET))
+
+
+@on_linux
+async def test_without_a_descriptor_left_who_knocks_is_reset_and_nothing_spins(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made: list[Picky] = [Picky([])]  # so that the next one is not refused
+    port = free_port()
+    server = await tcp.listen(LOOPBACK, port, lambda: Picky(made))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(descriptors()) + 20, limits[1]))
+    apps: list[Conversation] = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:  # the kernel accepts them all, and takes the last descriptor
+                sock = socket.create_connection((LOOPBACK, port))
+                sock.setblocking(False)
+                apps.append(Conversation(sock))
+        for app in apps:
+            assert await app.cut() == b""
+        for app in apps:
+            app.close()
+        assert made[1:] == []
+        assert [record.levelname for record in caplog.records] == ["ERROR"]  # once, and not for each of them
+        with await Conversation.connect(port) as app:
+            await app.send(b"there is room again")
+            await until(lambda: made[-1].stream.said == b"there is room again", "the app's word")
+            made[-1].abort()
+            assert await app.cut() == b""
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        server.close()
+
+
+def descriptors() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]

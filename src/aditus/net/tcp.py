@@ -5,17 +5,26 @@ loop, and are faster on bulk.
 """
 
 import asyncio
+import contextlib
+import errno
+import logging
+import os
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
 import aiofastnet
 
+_log = logging.getLogger(__name__)
+
 OTHER_ADDRESS_SECONDS = 1.5
 """How long an address of a name may take to answer while there is another one to try."""
 BACKLOG = 4_096
+TOLD_EVERY_SECONDS = 10.0
+"""How often the log says that descriptors are used up."""
 
 # The value of SO_LINGER (struct linger: on or off, seconds). Zero seconds make a close a TCP reset.
 _LINGER = "hh" if sys.platform == "win32" else "ii"
@@ -82,7 +91,7 @@ async def listen(host: str, port: int, protocol: Callable[[], asyncio.BaseProtoc
 def listening_socket(host: str, port: int) -> socket.socket:
     """A bound socket, so that a taken port is known at once. Port 0 lets the system choose."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = _Listener(family, socket.SOCK_STREAM)
     try:
         if hasattr(socket, "SO_REUSEADDR"):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -92,3 +101,43 @@ def listening_socket(host: str, port: int) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+class _Listener(socket.socket):
+    """A listening socket that resets who knocks when the process has no descriptor left.
+
+    Else they would wait and be seen in every turn of the loop, each time with a line in the log (aiofastnet
+    1.2 fails in its attempt to pause). One descriptor is kept in reserve, to take them and put them down.
+    """
+
+    def __init__(self, family: int, kind: int) -> None:
+        super().__init__(family, kind)
+        self._reserve = os.open(os.devnull, os.O_RDONLY)
+        self._told_at = -TOLD_EVERY_SECONDS
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        try:
+            return super().accept()
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            self._put_down(error)
+        raise BlockingIOError  # nobody to serve
+
+    def _put_down(self, error: OSError) -> None:
+        if time.monotonic() - self._told_at >= TOLD_EVERY_SECONDS:
+            self._told_at = time.monotonic()
+            _log.error(
+                "resetting connections: %s; raise the limit of descriptors (ulimit -n)", error.strerror
+            )
+        os.close(self._reserve)
+        with contextlib.suppress(OSError):  # it has gone by itself
+            knocking, _ = super().accept()
+            knocking.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
+            knocking.close()
+        self._reserve = os.open(os.devnull, os.O_RDONLY)
+
+    def close(self) -> None:
+        if self.fileno() >= 0:
+            os.close(self._reserve)
+        super().close()
