@@ -542,6 +542,20 @@ async def test_when_a_relay_leaves_the_agent_attaches_again_first_and_its_stream
             await asyncio.wait_for(left.wait(), 20)
 
 
+async def test_a_relay_that_leaves_as_soon_as_it_lets_in_is_not_asked_without_a_pause(lan: Lan) -> None:
+    async def leaves(wire: Wire, asked: Mapping[str, str]) -> None:
+        await register(wire, asked)
+        await wire.say(frames.encode_goaway(0, "drain"))
+        await wire.closed()
+
+    async with lan.relay(leaves) as relay:
+        tries = Tries(limit=5)
+        lan.agent(relay, tries=tries)
+        await tries.over.wait()
+        assert len(relay.asked) == 5
+        assert max(tries.delays) > 0
+
+
 async def test_streams_that_outlive_the_grace_of_a_leaving_relay_are_cut(lan: Lan) -> None:
     async def leaves(wire: Wire, asked: Mapping[str, str]) -> None:
         await register(wire, asked)

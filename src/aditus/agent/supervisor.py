@@ -21,6 +21,8 @@ from aditus.wire.frames import INSTANCE_SIZE, Role
 
 _log = logging.getLogger(__name__)
 
+BRIEF_SECONDS = 1.0
+"""A relay that leaves sooner after letting us in is not asked again without a pause."""
 ASK_AGAIN_SECONDS = 300.0
 """How often an agent with infinite retries asks again after the relay cut it off for its key."""
 
@@ -83,6 +85,8 @@ class Agent:
                 await self._serve(keeper, attachment)
                 keeper.attachment = None
                 tasks.create_task(self._drain(attachment))
+                if time.time() - attachment.since < BRIEF_SECONDS:
+                    await self._pause(keeper.backoff.next())
             except LinkFailure as failure:
                 keeper.attachment = None
                 delay = self._delay_after(keeper, failure)
