@@ -85,7 +85,7 @@ class Agent:
                 await self._serve(keeper, attachment)
                 keeper.attachment = None
                 tasks.create_task(self._drain(attachment))
-                if time.time() - attachment.since < BRIEF_SECONDS:
+                if time.time() - keeper.since < BRIEF_SECONDS:
                     await self._pause(keeper.backoff.next())
             except LinkFailure as failure:
                 keeper.attachment = None
