@@ -228,7 +228,7 @@ def test_setting_up_again_replaces_what_was_there(out: io.StringIO) -> None:
 # --- how much ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("library", ["picows", "uvicorn.access", "aiofastnet", "httpx2"])
+@pytest.mark.parametrize("library", ["picows", "uvicorn.error", "aiofastnet", "httpx2"])
 def test_chatty_libraries_are_heard_only_when_debugging(out: io.StringIO, library: str) -> None:
     log.setup(stream=out)
     logging.getLogger(library).info("connected")
