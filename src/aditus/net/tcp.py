@@ -130,14 +130,23 @@ class _Listener(socket.socket):
             _log.error(
                 "resetting connections: %s; raise the limit of descriptors (ulimit -n)", error.strerror
             )
-        os.close(self._reserve)
+        self._give_up_reserve()
         with contextlib.suppress(OSError):  # it has gone by itself
             knocking, _ = super().accept()
             knocking.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
             knocking.close()
-        self._reserve = os.open(os.devnull, os.O_RDONLY)
+        with contextlib.suppress(OSError):  # another thread was faster; the next one that ends gives room
+            self._reserve = os.open(os.devnull, os.O_RDONLY)
 
     def close(self) -> None:
-        if self.fileno() >= 0:
-            os.close(self._reserve)
+        self._give_up_reserve()
         super().close()
+
+    def detach(self) -> int:  # so does uvloop close it
+        self._give_up_reserve()
+        return super().detach()
+
+    def _give_up_reserve(self) -> None:
+        if self._reserve >= 0:
+            os.close(self._reserve)
+        self._reserve = -1
