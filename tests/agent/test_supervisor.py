@@ -302,7 +302,8 @@ async def test_an_agent_whose_clock_is_off_takes_the_relays(lan: Lan) -> None:
         before, after = map(issued_at, relay.asked)
         assert abs(before - time.time()) < 10
         assert abs(after - ahead) < 10
-        assert tries.delays == [0]
+        assert len(tries.delays) == 1
+        assert tries.delays[0] <= 5
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Mon, 01 Jan 0001 00:00:00 -0000"])
