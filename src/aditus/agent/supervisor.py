@@ -156,6 +156,11 @@ class Agent:
         if not any(keeper.attachment for keeper in self._keepers):
             links = ", ".join(f"{k.link.url.audience} {k.state} {k.note}".strip() for k in self._keepers)
             reasons.append(f"no link is up: {links}")
+        for keeper in self._keepers:
+            status = keeper.attachment.status if keeper.attachment else None
+            if status and not any(entry.verdict.accepted for entry in status.ports):
+                refused = ", ".join(f"{entry.port} {entry.verdict.token}" for entry in status.ports)
+                reasons.append(f"{keeper.link.url.audience} serves none of the ports: {refused}")
         if self._dialer is not None:
             reasons += [f"spec {spec}: {why.token}" for spec, why in self._dialer.failing.items()]
         return reasons

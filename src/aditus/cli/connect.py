@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from aditus.cli.statusline import status_line
-from aditus.cli.tibtunnel import Flag, TibtunnelCommand
+from aditus.cli.tibtunnel import Flag, TibtunnelCommand, refuse_basic_auth
 from aditus.config.connect import HEALTH_LISTEN, ConnectOptions, connect_config
 from aditus.config.profiles import DEFAULT
 from aditus.config.surroundings import Surroundings
@@ -55,7 +55,10 @@ reached before the first attach (10 failures, or a TLS failure).""",
 @click.option(
     "--health-listen", metavar="ADDRESS", help=f"/healthz and /readyz; or off.  [default: {HEALTH_LISTEN}]"
 )
-def command(**options: Any) -> int:
+@click.option("--basicauth/--no-basicauth", cls=Flag, hidden=True)
+@click.option("--user", hidden=True)
+@click.option("--password", hidden=True)
+def command(basicauth: bool | None, user: str | None, password: str | None, **options: Any) -> int:
     """Offer services of this network to apps in the cloud.
 
     The tunnel is dialled from inside; no port is opened.
@@ -63,6 +66,7 @@ def command(**options: Any) -> int:
     The secret comes from --access-key-file, else ADITUS_ACCESS_KEY, else the profile; without a Connect URL
     the relay comes from --relay, else ADITUS_RELAY, else the profile. Ctrl-C ends it.
     """
+    refuse_basic_auth(basicauth or None, user, password)
     config = connect_config(ConnectOptions(**options), Surroundings.of_process())
     from aditus.wiring import connect as wiring
 

@@ -71,5 +71,5 @@ def _unknown() -> AditusError:
         Code.UNAUTHENTICATED,
         "bad-token",
         "The request has no API token that is valid here.",
-        remedy="Send `Authorization: Bearer adtp_…` with a token of this server that is still good.",
+        remedy="Send a token of this server that is still good (in ADITUS_TOKEN, for the command line).",
     )

@@ -30,6 +30,8 @@ DIAL_SECONDS = 20.0
 """How long DNS, TCP, proxy, TLS and the upgrade may take together."""
 ATTACH_SECONDS = 10.0
 """How long the relay may take from the upgrade to the first STATUS."""
+SKEWED_SECONDS = 1.0
+"""From learning the relay's time to trying with it."""
 SUSPENDED_SECONDS = 30.0
 """How often a suspended key is tried again."""
 FIRST_RETRY_SECONDS = 5.0
@@ -173,7 +175,7 @@ class Link:
             error = AditusError(
                 Code.NOT_FOUND,
                 "no-such-url",
-                f"The relay {self.url.audience} has no such Connect URL.",
+                f"The relay {self.url.audience} has no such Connect URL, or it is another key's.",
                 remedy="Copy the Connect URL again; a revoked key's URL is gone for good.",
             )
             return LinkFailure(error, Follow.STOP)
@@ -196,7 +198,7 @@ class Link:
         before, self.clock_offset = self.clock_offset, now - time.time()
         if abs(self.clock_offset - before) < 1:  # corrected already, and still refused
             return LinkFailure(error)
-        return LinkFailure(error, Follow.WAIT)
+        return LinkFailure(error, Follow.WAIT, delay=SKEWED_SECONDS)
 
     def _unreachable(self, error: Exception) -> LinkFailure:
         where = self.url.audience
@@ -297,6 +299,6 @@ def _jittered(seconds: float) -> float:
 def _retry_after(headers: Mapping[str, str]) -> float:
     """Seconds that the relay asks for, jittered upwards; 0 when it does not say."""
     text = headers.get("Retry-After", "")
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit()):
         return 0.0
     return min(float(text[:9]), LONGEST_TOLD_SECONDS) * random.uniform(1.0, 1.5)  # noqa: S311

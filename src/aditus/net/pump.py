@@ -17,13 +17,15 @@ from aditus.wire.errors import ResetReason
 _DRAIN_BELOW = 32_768
 """Bytes in the TCP write buffer at which the credit of what was written meanwhile goes back."""
 
+_UNHEARD = memoryview(bytearray(4_096))
+"""Where the bytes of a refused connection go until it is reset; nobody reads them."""
+
 
 class Pump(asyncio.BufferedProtocol):
     """Carries one conversation. Bind it to its stream before data may arrive on either side."""
 
-    def __init__(self, reset_reason: ResetReason, on_closed: Callable[["Pump"], None] | None = None) -> None:
+    def __init__(self, reset_reason: ResetReason) -> None:
         self._reset_reason = reset_reason  # what a reset of the TCP side is called
-        self._on_closed = on_closed
         self._stream: MuxStream | None = None
         self._transport: asyncio.Transport | None = None
         self._early = bytearray()  # came before `_flow`; at most the first window
@@ -63,16 +65,9 @@ class Pump(asyncio.BufferedProtocol):
         asyncio.get_running_loop().call_soon(step)
 
     def refuse(self) -> None:
-        """Within `connection_made`: there is no stream for this connection. It is reset, unread."""
+        """Within `connection_made`: there is no stream for this connection. It is reset."""
         self.dead = True
-        if self._transport is not None:
-            self._transport.pause_reading()
-            self._later(self._refuse)
-
-    def _refuse(self) -> None:
-        if self._transport is not None:
-            self._transport.resume_reading()  # else closing it would not end the watch
-            self.abort()
+        self._later(self.abort)
 
     def _flow(self) -> None:
         """Pass on what came early, and from now on all that comes."""
@@ -87,7 +82,7 @@ class Pump(asyncio.BufferedProtocol):
             self._end_writing()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return cast(MuxStream, self._stream).receive_buffer
+        return _UNHEARD if self._stream is None else self._stream.receive_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         if not self.dead:
@@ -120,8 +115,6 @@ class Pump(asyncio.BufferedProtocol):
                 self._stream.reset(self._reset_reason)
         self.dead = True
         self._transport = None
-        if self._on_closed is not None:
-            self._on_closed(self)
 
     # --- the stream's side ---------------------------------------------------------------------
 

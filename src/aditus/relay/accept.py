@@ -30,7 +30,7 @@ from aditus.wire.session import Session
 _log = logging.getLogger(__name__)
 
 TextOf = dict[str, str]
-_REMEDIES: TextOf = {
+_MESSAGES: TextOf = {
     "bad-proof": "No valid proof of an access key for this address.",
     "clock-skew": "The clock of the agent is wrong; see Date.",
     "revoked": "The access key was revoked.",
@@ -138,7 +138,7 @@ class Acceptor:
         told = {"Aditus-Reason": reason, "Cache-Control": "no-store", **(headers or {})}
         if status == HTTPStatus.UNAUTHORIZED:
             told |= {"WWW-Authenticate": "Bearer", "Date": formatdate(usegmt=True)}
-        return Refusal(status, _REMEDIES[reason], told)
+        return Refusal(status, _MESSAGES[reason], told)
 
     # --- step (b): the signed challenge decides whether there is a tunnel ----------------------
 
@@ -163,6 +163,9 @@ class Acceptor:
             self._refused("bad-proof")
             _log.warning("closing a session: its challenge was not signed by the key's secret")
             visit.mux.close(CloseCode.PROTOCOL, "protocol", ResetReason.PROTOCOL)
+            return None
+        if self.draining:  # since the upgrade
+            visit.mux.close(CloseCode.DRAIN, "drain", ResetReason.DRAIN)
             return None
         visit.mux.session.admit(time.monotonic())
         tunnel = Tunnel(

@@ -124,6 +124,8 @@ class Relay:
         if tunnel is None or tunnel not in self._of(subscription_id):
             return False
         self._registry.remove(tunnel)
+        tunnel.mux.session.go_away(0, "cut by an administrator")
+        tunnel.mux.flush()
         tunnel.mux.close(CloseCode.DRAIN, "drain", ResetReason.AGENT_LOST)
         self._removed(tunnel)
         return True

@@ -16,9 +16,10 @@ import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, cast
 
 from aditus.domain.errors import invalid
 from aditus.telemetry.redact import RedactingFormatter
@@ -142,7 +143,16 @@ class _StreamHandler(_Reported, logging.StreamHandler[TextIO]):
 
 
 class _FileHandler(_Reported, RotatingFileHandler):
-    pass
+    def _open(self) -> TextIOWrapper:
+        """As the standard one, but for this user alone: with --payload there are passwords in it."""
+        opened = open(  # noqa: SIM115  the handler closes it
+            self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=_private
+        )
+        return cast(TextIOWrapper, opened)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _add(root: logging.Logger, handler: logging.Handler, format: Format, *, coloured: bool) -> None:
@@ -175,7 +185,7 @@ def _plain(value: object) -> object:
 
 def _block(formatter: logging.Formatter, record: logging.LogRecord) -> str:
     parts = []
-    if record.exc_info:
+    if record.exc_info and isinstance(record.exc_info[1], BaseException):  # aiofastnet may log its class
         parts.append(formatter.formatException(record.exc_info))
     if record.stack_info:
         parts.append(formatter.formatStack(record.stack_info))

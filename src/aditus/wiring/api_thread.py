@@ -1,14 +1,16 @@
 """The control plane's thread: uvicorn on an event loop of its own, away from the relay's."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -18,7 +20,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 STOP_SECONDS = 3
 """What running requests are given when the server stops."""
 KEEP_ALIVE_SECONDS = 30
-MAX_CONNECTIONS = 512
+MAX_CONNECTIONS = 2_048
+FIRST_REQUEST_SECONDS = 10.0
+"""What a fresh connection is given to make its first request: else strangers could hold them all."""
 
 
 class ApiThread:
@@ -49,6 +53,8 @@ class ApiThread:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=STOP_SECONDS,
             limit_concurrency=MAX_CONNECTIONS,
+            http=ImpatientHttp,
+            ws="none",
             ssl_certfile=tls[0] if tls else None,
             ssl_keyfile=str(tls[1]) if tls else None,
         )
@@ -65,6 +71,18 @@ class ApiThread:
         """Finish running requests and end the thread. Blocks for `STOP_SECONDS` and a little at most."""
         self._server.should_exit = True
         self._thread.join()
+
+
+class ImpatientHttp(H11Protocol):
+    """Closes connections on which nobody asks anything; uvicorn itself waits for ever."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(FIRST_REQUEST_SECONDS, self._close_if_unasked)
+
+    def _close_if_unasked(self) -> None:
+        if cast(object | None, self.cycle) is None:
+            self.transport.abort()
 
 
 class OnlyFrom:

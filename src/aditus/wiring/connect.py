@@ -38,6 +38,11 @@ def run(config: ConnectConfig, status: StatusView | None = None) -> int:
         _log.warning("%s", notice)
     try:
         return process.run(_main(config, status))
+    except AditusError as error:
+        if config.log_file is not None:  # the command line tells the terminal
+            _set_up_log(config, quiet=True)
+            _log.error("stopped: %s", error, extra=log.fields(reason=error.reason))
+        raise
     finally:
         if status is not None:
             status.close()

@@ -1,5 +1,6 @@
 """What every request passes first: a request id, the token, and the bound on the body."""
 
+import asyncio
 import logging
 import secrets
 
@@ -10,10 +11,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aditus.control.api.problems import internal, problem, too_large
 from aditus.control.auth import Authenticator
-from aditus.domain.errors import AditusError
+from aditus.domain.errors import AditusError, invalid
 from aditus.telemetry.log import fields
 
 MAX_BODY = 64 * 1024  # bytes; a revoke of 500 keys, the largest request that is meant, is smaller
+BODY_SECONDS = 10.0  # between two parts of a body; a client that is slower is left
 MAX_LENGTH_DIGITS = 18  # of Content-Length
 PROTECTED = "/v1"
 """Below here nothing is answered without a token, not even that there is nothing."""
@@ -87,7 +89,10 @@ async def _read(headers: Headers, receive: Receive) -> bytes | None:
         return None
     body = bytearray()
     while True:
-        message = await receive()
+        try:
+            message = await asyncio.wait_for(receive(), BODY_SECONDS)
+        except TimeoutError:
+            raise invalid("slow-body", "The body of the request did not come.", remedy="Send it.") from None
         if message["type"] != "http.request":
             return bytes(body)  # the client has gone; nobody will read the answer
         body += message.get("body", b"")
