@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import aiofastnet
 import pytest
 
+from aditus.net import tcp
 from aditus.net.pump import Pump
 from aditus.wire.errors import ResetReason
 from tests.ends import Conversation, until
@@ -121,3 +122,28 @@ async def test_a_congested_stream_pauses_the_peer_until_it_is_relieved(joined: J
     await joined.peer.send(b"wait")
     joined.pump.relieved()
     await until(lambda: joined.stream.said == b"wait", "the bytes in the stream")
+
+
+class Refusing(Pump):
+    """A pump for which there is never a stream."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.refuse()
+
+
+async def test_whom_no_stream_can_be_had_for_is_reset_also_who_has_gone_already() -> None:
+    complaints: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, said: complaints.append(said["message"]))
+    server = await tcp.listen("127.0.0.1", 0, lambda: Refusing(ResetReason.APP_RESET))
+    try:
+        address = server.sockets[0].getsockname()
+        for _ in range(100):
+            Conversation(socket.create_connection(address)).reset()
+        for _ in range(10):  # on the numbers of the descriptors that have become free
+            with Conversation(socket.create_connection(address)) as asking:
+                asking.sock.setblocking(False)
+                await asking.gone()
+    finally:
+        server.close()
+    assert complaints == []
