@@ -264,8 +264,11 @@ def test_what_is_stored_connects(connect: Connect, monkeypatch: pytest.MonkeyPat
     "line",
     ["--basicauth --user admin --password hunter2", "--user admin --password hunter2", "--basicauth=true"],
 )
-def test_a_user_name_and_password_are_refused_with_what_to_use_instead(home: Path, line: str) -> None:
-    ended = run("configure", *shlex.split(line))
+@pytest.mark.parametrize("command", ["configure", f"connect -s db:5432 {URL}"])
+def test_a_user_name_and_password_are_refused_with_what_to_use_instead(
+    home: Path, command: str, line: str
+) -> None:
+    ended = run(*shlex.split(command), *shlex.split(line))
     assert ended.code == 2
     assert "aditus configure --access-key-file -" in ended.err
     assert "hunter2" not in ended.said

@@ -3,7 +3,9 @@
 import io
 import json
 import logging
+import os
 import re
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -192,6 +194,18 @@ def test_a_file_is_written_beside_the_stream_or_alone(out: io.StringIO, tmp_path
         "file alone",
     ]
     assert out.getvalue().count("\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="mode bits say nothing elsewhere")
+def test_a_file_is_for_its_user_alone(tmp_path: Path) -> None:
+    log.setup(file=tmp_path / "aditus.log", quiet=True)
+    assert stat.S_IMODE((tmp_path / "aditus.log").stat().st_mode) == 0o600
+
+
+def test_a_record_with_the_class_of_an_error_instead_of_one_is_a_line_all_the_same() -> None:
+    said = (OSError, OSError, None)  # so aiofastnet says it; pytest's own handler would not bear it
+    record = logging.LogRecord("aiofastnet", logging.ERROR, "", 0, "handshake failed", (), said)  # type: ignore[arg-type]
+    assert log.TextFormatter(coloured=False).format(record)[9:] == "ERROR handshake failed"
 
 
 def test_a_long_file_is_turned_over_and_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
