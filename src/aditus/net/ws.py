@@ -32,6 +32,10 @@ WRITE_LOW = 65_536
 READ_BUFFER = 16_384
 """Bytes of a fresh receive buffer; it grows with the frames that come, up to one frame and a read."""
 BACKLOG = 4_096
+NORMAL = 1000
+"""The close code of one who names none."""
+LAST_CLOSE_CODE = 4_999
+_UNSAYABLE = frozenset({0, 1006})
 
 
 class NotAditus(Exception):
@@ -141,8 +145,10 @@ class WebSocket(picows.WSListener):
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         kind = frame.msg_type
-        if kind == picows.WSMsgType.BINARY:
-            if frame.fin and not (frame.rsv1 or frame.rsv2 or frame.rsv3):
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            pass  # no extension was agreed on: these bits are wrong in every kind of frame
+        elif kind == picows.WSMsgType.BINARY:
+            if frame.fin:
                 if not transport.is_close_frame_sent:
                     self._handler.message(frame.get_payload_as_memoryview())
                 return
@@ -154,7 +160,7 @@ class WebSocket(picows.WSListener):
             return
         elif kind == picows.WSMsgType.CLOSE:
             if not transport.is_close_frame_sent:
-                transport.send_close(frame.get_close_code())
+                transport.send_close(_close_answer(frame))  # type: ignore[arg-type]  # it takes any code
             self._hang_up(transport)
             return
         if not transport.is_close_frame_sent:
@@ -164,7 +170,8 @@ class WebSocket(picows.WSListener):
         self._transport = None
         handshake: picows.picows.WSCloseHandshake | None = transport.close_handshake
         if handshake is not None and handshake.recv is not None:
-            self._handler.closed(cast(int, handshake.recv.code), handshake.recv.reason or "")
+            code = cast(int, handshake.recv.code) or None  # picows says 0 where the close names none
+            self._handler.closed(code, handshake.recv.reason or "")
         elif self._said is not None:
             self._handler.closed(*self._said)
         else:
@@ -176,6 +183,14 @@ class WebSocket(picows.WSListener):
     def resume_writing(self) -> None:
         self.writable = True
         self._handler.writable()
+
+
+def _close_answer(frame: picows.WSFrame) -> int:
+    """The code that answers a close: its own, unless picows passed one that RFC 6455 forbids."""
+    if not frame.payload_size:
+        return NORMAL
+    code = cast(int, frame.get_close_code())
+    return CloseCode.PROTOCOL if code in _UNSAYABLE or code > LAST_CLOSE_CODE else code
 
 
 async def serve(
