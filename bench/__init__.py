@@ -1,0 +1,1 @@
+"""The harness that compares Aditus with its peers: `make bench`. README.md in this folder has the method."""
