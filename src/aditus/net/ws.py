@@ -101,6 +101,7 @@ class WebSocket(picows.WSListener):
         self._handler = handler
         self._transport: picows.WSTransport | None = None
         self._said: tuple[int, str] | None = None
+        self._farewell: asyncio.Task[None] | None = None
         self.writable = True
         """Whether the transport's buffer is below its high mark."""
 
@@ -168,7 +169,12 @@ class WebSocket(picows.WSListener):
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
         self._transport = None
+        if transport.is_client_side:
+            self._farewell = asyncio.get_running_loop().create_task(_see_off(transport))
         handshake: picows.picows.WSCloseHandshake | None = transport.close_handshake
+        sent = handshake.sent if handshake is not None and handshake.recv is None else None
+        if sent is not None and self._said is None and sent.code != picows.WSCloseCode.INTERNAL_ERROR:
+            self._handler.violated(sent.reason or "no frame of RFC 6455")  # picows closed, and tells only now
         if handshake is not None and handshake.recv is not None:
             code = cast(int, handshake.recv.code) or None  # picows says 0 where the close names none
             self._handler.closed(code, handshake.recv.reason or "")
@@ -183,6 +189,16 @@ class WebSocket(picows.WSListener):
     def resume_writing(self) -> None:
         self.writable = True
         self._handler.writable()
+
+
+async def _see_off(transport: picows.WSTransport) -> None:
+    """Ask why a connection that we dialled was given up: picows complains to the loop when nobody does."""
+    try:
+        await transport.wait_disconnected()
+    except picows.WSProtocolError:
+        return  # the peer's fault, which the handler was told
+    except Exception:  # noqa: BLE001  whatever our own callbacks raised
+        _log.exception("a session failed")
 
 
 def _close_answer(frame: picows.WSFrame) -> int:
