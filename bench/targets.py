@@ -13,6 +13,7 @@ from demo.postgres import INSTALL, WHEEL, PostgresServer
 
 ECHO, HTTP, IPERF, POSTGRES = "echo", "http", "iperf3", "postgres"
 BODY = 1_024  # bytes of each answer of nginx
+DATABASE = "postgres"
 SCALE = 10  # pgbench's: 100,000 rows each
 
 # One worker, as the tunnels are compared and not the service; no reset after a thousand requests.
@@ -58,19 +59,14 @@ def start(names: Iterable[str], place: Place, stack: ExitStack) -> Targets:
     if HTTP in ports:
         program = install.debian("nginx", "nginx-light")
         text = NGINX.format(folder=place.folder, port=ports[HTTP], body="x" * BODY)
-        command: Command = [
-            program,
-            "-e",
-            place.folder / "nginx-start.log",
-            "-c",
-            place.write("nginx.conf", text),
-        ]
+        config = place.write("nginx.conf", text)
+        command: Command = [program, "-e", place.folder / "nginx-start.log", "-c", config]
         place.start("nginx", command).wait_listening(ports[HTTP])
     if POSTGRES in ports:
         database = stack.enter_context(PostgresServer({"fsync": "off"}))
         ports[POSTGRES] = database.port
         make = ["-i", "-q", "-s", str(SCALE), "-h", LOOPBACK, "-p", str(database.port)]
-        tool([pgbench(), *make, "-U", database.user], 0.0, {"PGPASSWORD": database.password})
+        tool([pgbench(), *make, "-U", database.user, DATABASE], 0.0, {"PGPASSWORD": database.password})
     return Targets(ports, database)
 
 

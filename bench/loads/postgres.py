@@ -4,7 +4,7 @@ import re
 
 from bench.loads.load import Figure, Load, Measured, Turn
 from bench.programs import LOOPBACK, Broken, tool
-from bench.targets import POSTGRES, SCALE, pgbench
+from bench.targets import DATABASE, POSTGRES, SCALE, pgbench
 
 CLIENTS = (1, 16)
 
@@ -36,7 +36,7 @@ def _measure(turn: Turn) -> Measured:
         raise AssertionError("this load needs its database")
     values = {}
     for count in CLIENTS:
-        where = ["-h", LOOPBACK, "-p", str(turn.port(POSTGRES)), "-U", database.user]
+        where = ["-h", LOOPBACK, "-p", str(turn.port(POSTGRES)), "-U", database.user, DATABASE]
         shape = ["-S", "-n", "-c", str(count), "-j", "1", "-T", str(turn.seconds)]
         said = tool([pgbench(), *shape, *where], turn.seconds, {"PGPASSWORD": database.password})
         values[f"pgbench.{count}.tps"], values[f"pgbench.{count}.latency"] = parse(said)

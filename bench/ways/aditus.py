@@ -31,6 +31,7 @@ class Aditus(Way):
 
     def open(self, place: Place, targets: Mapping[str, int]) -> Opened:
         api, relay, *app_ports = free_ports(2 + len(targets))
+        dialled = place.reach(relay)
         data = place.folder / "data"
         serve = place.start(
             "aditus serve",
@@ -38,6 +39,7 @@ class Aditus(Way):
                 *("serve", "--data", str(data)),
                 *("--api-listen", f"{LOOPBACK}:{api}"),
                 *("--relay-listen", f"{LOOPBACK}:{relay}"),
+                *("--public-url", f"wss://localhost:{dialled}"),
                 *("--metrics-listen", "off"),
             ),
         )
@@ -47,7 +49,6 @@ class Aditus(Way):
             new = client.generate_key(KEY, CAPABILITY)
         if new.secret is None:
             raise AssertionError("a key that was made here comes with its secret")
-        dialled = place.reach(relay)
         offers = [
             word
             for port, target in zip(app_ports, targets.values(), strict=True)
@@ -59,7 +60,7 @@ class Aditus(Way):
                 *("connect", "--ca-file", str(data / "ca.pem")),
                 *("--health-listen", "off"),
                 *offers,
-                new.key.connect_url.replace(f":{relay}/", f":{dialled}/"),
+                new.key.connect_url,
             ),
             {"ADITUS_ACCESS_KEY": new.secret.reveal()},
         )
