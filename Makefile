@@ -35,11 +35,21 @@ test: $(STAMP) ## the fast ring (at most 3 minutes), with all branches of wire a
 test-all: $(STAMP) ## everything that this machine can run (FULL=1: in full sizes)
 	$(PY) -m pytest -q -rs $(PARALLEL)
 
+# Peers are installed where that can be done; what is built stays in the user's cache.
+.PHONY: bench
+bench: $(STAMP) ## compare with peers, write docs/benchmarks.md: an hour (QUICK=1: 3 minutes, prints)
+ifneq ($(filter-out 0,$(QUICK)),)
+	@$(PY) -m bench --quick
+else
+	$(PY) -m pip install -q -c constraints.txt --no-build-isolation -e '.[bench]'
+	@$(PY) -m bench --out docs
+endif
+
 .PHONY: lint
 lint: $(STAMP) ## form, strict types, and the arrows between the rooms
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
-	$(PY) -m mypy src tests $(wildcard demo)
+	$(PY) -m mypy src tests $(wildcard demo bench)
 	$(VENV)/bin/lint-imports
 
 .PHONY: dev

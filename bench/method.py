@@ -2,11 +2,16 @@
 meets all of them alike; and ratios between ways of the same round.
 """
 
+import math
+import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from aditus.domain.errors import AditusError
 from bench import targets
 from bench.install import Unavailable
 from bench.loads.load import Load, Turn
@@ -15,6 +20,8 @@ from bench.results import Results
 from bench.ways.way import Opened, Way, opened
 
 Tell = Callable[[str], None]
+FAILURES = (Broken, Unavailable, AditusError, OSError, RuntimeError, subprocess.SubprocessError)
+"""What a way, a target or a tool may meet with; anything else is a mistake of the bench."""
 
 
 def acquire(kinds: Sequence[type[Way]], results: Results, tell: Tell) -> list[Way]:
@@ -33,61 +40,57 @@ def acquire(kinds: Sequence[type[Way]], results: Results, tell: Tell) -> list[Wa
     return ways
 
 
-def run(
-    loads: Sequence[Load], ways: Sequence[Way], results: Results, *, rounds: int, seconds: int, tell: Tell
-) -> None:
-    """Measure everything. A way that fails is told of and left out for the rest of that load."""
-    results.rounds, results.seconds = rounds, seconds
-    for load in loads:
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the bench: how often and how long, and where its results go.
+
+    `until` is a time of `time.monotonic` after which nothing new begins.
+    """
+
+    results: Results
+    rounds: int
+    seconds: int
+    tell: Tell
+    until: float = math.inf
+
+    def measure(self, load: Load, ways: Sequence[Way]) -> None:
+        """Measure a load on all these ways. What fails is told of and left out; the rest goes on."""
         concerned = [way for way in ways if load.ways is None or way.name in load.ways]
         if not concerned:
-            continue
-        tell(f"== {load.title}")
+            return
+        self.tell(f"== {load.title}")
         try:
-            _run(
-                load,
-                concerned,
-                results,
-                min(rounds, load.rounds or rounds),
-                max(seconds, load.at_least),
-                tell,
-            )
-        except (Broken, Unavailable) as error:
-            results.failures.append(f"{load.name}: {error}")
-            tell(f"{load.name} is left out: {error}")
+            with ExitStack() as stack:
+                self._rounds(load, concerned, stack)
+        except FAILURES as error:
+            self._fail(load.name, error)
 
-
-def _run(load: Load, ways: Sequence[Way], results: Results, rounds: int, seconds: int, tell: Tell) -> None:
-    with ExitStack() as stack:
+    def _rounds(self, load: Load, ways: Sequence[Way], stack: ExitStack) -> None:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="aditus-bench-targets-")))
         running = targets.start(load.needs, Place(folder, stack), stack)
-        stacks: dict[str, ExitStack] = {}
         open_ways: dict[str, Opened] = {}
-
-        def leave_out(name: str, error: Exception) -> None:
-            open_ways.pop(name, None)
-            results.failures.append(f"{load.name} on {name}: {error}")
-            tell(f"{name} is left out here: {error}")
-            stacks[name].close()
-
         for way in ways:
-            stacks[way.name] = stack.enter_context(ExitStack())
             try:
-                open_ways[way.name] = stacks[way.name].enter_context(
-                    opened(way, running.ports, load.long_way)
-                )
-            except (Broken, Unavailable) as error:
-                leave_out(way.name, error)
-        for number in range(rounds):
+                open_ways[way.name] = stack.enter_context(opened(way, running.ports, load.long_way))
+            except FAILURES as error:
+                self._fail(f"{load.name} on {way.name}", error)
+        for number in range(min(self.rounds, load.rounds or self.rounds)):
             for name, open_way in list(open_ways.items()):
-                turn = Turn(open_way, running, seconds, number)
+                if time.monotonic() > self.until:
+                    raise Broken(f"the time was over in round {number + 1}, before {name}")
                 try:
-                    measured = load.measure(turn)
-                except (Broken, Unavailable) as error:
-                    leave_out(name, error)
+                    measured = load.measure(Turn(open_way, running, max(self.seconds, load.at_least), number))
+                except FAILURES as error:
+                    self._fail(f"{load.name} on {name}", error, open_way.ended())
+                    del open_ways[name]
                     continue
-                results.add(name, number, measured.values, measured.curves)
-                tell(_line(load, name, number, measured.values))
+                self.results.add(name, number, measured.values, measured.curves)
+                self.tell(_line(load, name, number, measured.values))
+
+    def _fail(self, what: str, error: Exception, why: str = "") -> None:
+        told = " ".join(f"{error}{': ' if why else ''}{why}".split())
+        self.results.failures.append(f"{what}: {told}")
+        self.tell(f"{what} is left out: {told}")
 
 
 def _line(load: Load, way: str, number: int, values: Mapping[str, float]) -> str:

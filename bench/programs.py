@@ -45,11 +45,10 @@ class Program:
     def pid(self) -> int:
         return self._process.pid
 
-    def check(self) -> None:
-        """Raise `Broken` if it has ended."""
+    def ended(self) -> str:
+        """How it ended and its last lines, as one; empty while it runs."""
         code = self._process.poll()
-        if code is not None:
-            raise Broken(f"{self.name} ended with exit code {code}: {self.tail()}")
+        return "" if code is None else f"{self.name} ended with exit code {code}: {self.tail()}"
 
     def wait(self, seconds: float) -> int:
         """Wait for its end by itself; the exit code. `Broken` when it does not end in time."""
@@ -80,17 +79,18 @@ class Program:
 
     def stop(self) -> None:
         """End it, politely first. Children that it leaves behind are killed."""
-        children = _family(self.pid)[1:]
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        for pid in children:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        with unbroken():
+            children = _family(self.pid)[1:]
+            if self._process.poll() is None:
+                self._process.terminate()
+                try:
+                    self._process.wait(STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    self._process.kill()
+                    self._process.wait()
+            for pid in children:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 class Place:
@@ -154,7 +154,8 @@ def wait_for(condition: Callable[[], bool], why: Callable[[], str], *programs: P
     until = time.monotonic() + PATIENCE
     while not condition():
         for program in programs:
-            program.check()
+            if program.ended():
+                raise Broken(program.ended())
         if time.monotonic() > until:
             raise Broken(f"after {PATIENCE:.0f} s {why()}")
         time.sleep(0.02)

@@ -9,6 +9,7 @@ from bench.programs import Broken
 from bench.targets import IPERF
 
 WAY = LongWay(rtt_ms=100, mbit=500)
+QUICK_WAYS = frozenset({"direct", "aditus", "ssh"})
 START = 3
 """Seconds after which a stream has to be up to speed."""
 
@@ -29,6 +30,7 @@ def load(*, quick: bool) -> Load:
         tuple(figures[:2] if quick else figures),
         _down if quick else _both,
         needs=(IPERF,),
+        ways=QUICK_WAYS if quick else None,
         rounds=1 if quick else None,
         at_least=START + (1 if quick else 3),
         long_way=WAY,

@@ -47,6 +47,7 @@ def beside_bulk(*, quick: bool) -> Load:
         tuple(figures),
         partial(_beside_bulk, directions),
         needs=(IPERF,),
+        rounds=1 if quick else None,
         at_least=2,
     )
 
@@ -65,6 +66,7 @@ def beside_lists(*, quick: bool) -> Load:
         ),
         _beside_lists,
         ways=frozenset({Aditus.name}),
+        rounds=1 if quick else None,
     )
 
 

@@ -1,6 +1,7 @@
 """pgbench: small SELECTs on a real PostgreSQL, as most apps use a database."""
 
 import re
+from functools import partial
 
 from bench.loads.load import Figure, Load, Measured, Turn
 from bench.programs import LOOPBACK, Broken, tool
@@ -10,9 +11,10 @@ CLIENTS = (1, 16)
 
 
 def load(*, quick: bool) -> Load:
+    counts = CLIENTS[1:] if quick else CLIENTS
     figures = [
         figure
-        for count in CLIENTS
+        for count in counts
         for figure in (
             Figure(f"pgbench.{count}.tps", _clients(count), "tps", digits=0),
             Figure(
@@ -25,17 +27,17 @@ def load(*, quick: bool) -> Load:
         "PostgreSQL, pgbench -S",
         f"pgbench -S with one thread, at scale {SCALE}, PostgreSQL 18.",
         tuple(figures),
-        _measure,
+        partial(_measure, counts),
         needs=(POSTGRES,),
     )
 
 
-def _measure(turn: Turn) -> Measured:
+def _measure(counts: tuple[int, ...], turn: Turn) -> Measured:
     database = turn.targets.database
     if database is None:
         raise AssertionError("this load needs its database")
     values = {}
-    for count in CLIENTS:
+    for count in counts:
         where = ["-h", LOOPBACK, "-p", str(turn.port(POSTGRES)), "-U", database.user, DATABASE]
         shape = ["-S", "-n", "-c", str(count), "-j", "1", "-T", str(turn.seconds)]
         said = tool([pgbench(), *shape, *where], turn.seconds, {"PGPASSWORD": database.password})

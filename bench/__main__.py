@@ -1,0 +1,101 @@
+"""`python -m bench`: measure, tell, and with a folder to write to, report."""
+
+import argparse
+import json
+import math
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from rich.console import Console
+
+from bench import install, machine, report
+from bench.loads.every import every
+from bench.loads.load import Load
+from bench.method import Run, acquire
+from bench.results import Results
+from bench.ways.every import EVERY
+
+ROUNDS, QUICK_ROUNDS = 5, 2
+SECONDS, QUICK_SECONDS = 4, 1
+QUICK_LIMIT = 150.0
+"""Seconds after which a quick run begins nothing new, so that it ends in under 3 minutes."""
+LAST = "last-run.json"
+
+
+def main() -> int:
+    given = _parse()
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    loads = [load for load in every(quick=given.quick) if not given.only or load.name in given.only]
+    if given.raw:
+        results = Results.from_json(json.loads(given.raw.read_text()))
+    else:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _leave)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))  # a thousand connections at once
+        results = Results()
+        try:
+            _measure(given, loads, results, console)
+        except KeyboardInterrupt:
+            console.print("Interrupted; everything that was started has ended.")
+            return 130
+    sys.stdout.write(report.tables(results, loads))
+    if given.out:
+        from bench import plots  # late, since it needs matplotlib, which only reports need
+
+        pictures = given.out / "benchmarks"
+        plots.draw(results, pictures)
+        (pictures / "raw.json").write_text(_text(results))
+        console.print(f"Wrote {report.write(results, loads, given.out)}")
+    return 0
+
+
+def _measure(given: argparse.Namespace, loads: list[Load], results: Results, console: Console) -> None:
+    results.machine = machine.describe()
+    kinds = [way for way in EVERY if not given.ways or way.name in given.ways]
+    ways = acquire(kinds, results, console.print)
+    started = time.monotonic()
+    last = install.cache() / LAST
+
+    def tell(text: str) -> None:
+        console.print(f"{time.monotonic() - started:6.0f} s  {text}", markup=False)
+
+    results.rounds = given.rounds or (QUICK_ROUNDS if given.quick else ROUNDS)
+    results.seconds = given.seconds or (QUICK_SECONDS if given.quick else SECONDS)
+    until = started + QUICK_LIMIT if given.quick else math.inf
+    run = Run(results, results.rounds, results.seconds, tell, until)
+    for load in loads:
+        run.measure(load, ways)
+        last.parent.mkdir(parents=True, exist_ok=True)
+        last.write_text(_text(results))  # so that an interrupted hour is not lost: --raw
+
+
+def _parse() -> argparse.Namespace:
+    names = [load.name for load in every(quick=False)]
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Compare Aditus with its peers.")
+    parser.add_argument("--quick", action="store_true", help="short, in under 3 minutes; not for quoting")
+    parser.add_argument("--only", nargs="+", choices=names, metavar="LOAD", help=" ".join(names))
+    ways = [way.name for way in EVERY]
+    parser.add_argument("--ways", nargs="+", choices=ways, metavar="NAME", help=" ".join(ways))
+    parser.add_argument("--rounds", type=int, metavar="N", help=f"[{ROUNDS}; quick: {QUICK_ROUNDS}]")
+    parser.add_argument("--seconds", type=int, metavar="N", help="per figure and round")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write benchmarks.md and pictures there")
+    parser.add_argument("--raw", type=Path, metavar="FILE", help="measure nothing, report an earlier run")
+    return parser.parse_args()
+
+
+def _text(results: Results) -> str:
+    return json.dumps(results.to_json(), indent=None, separators=(",", ":")) + "\n"
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""The report of a run, as Markdown that is also readable on a terminal."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from bench.goals import ELSEWHERE, OURS, verdicts
+from bench.loads.load import Figure, Load
+from bench.results import Results, Spread
+
+PLOTS = {
+    "throughput": "Throughput of one stream",
+    "latency": "Distribution of a ping-pong beside bulk",
+    "scaling": "Total throughput by the number of streams",
+    "memory": "Resident memory of both ends",
+}
+HEAD = """# Benchmarks
+
+How Aditus compares with other ways to carry a connection, all of them on one machine in one run. `make bench`
+measured this and wrote this page; [the method](../bench/README.md) says how, and what not to conclude. Numbers
+are medians of {rounds} rounds of {seconds} s or more, with the lowest and the highest round in parentheses; a
+ratio is taken within each round, between neighbours in time. The [raw results](benchmarks/raw.json) have every
+round.
+"""
+
+
+def page(results: Results, loads: Sequence[Load]) -> str:
+    """The whole page for the docs."""
+    parts = [HEAD.format(rounds=results.rounds, seconds=results.seconds)]
+    parts += ["## Goals", goals(results), ELSEWHERE]
+    parts += ["## Pictures"]
+    parts += [f"![{title}](benchmarks/{name}.svg)" for name, title in PLOTS.items()]
+    parts += ["## Figures", *(_load(results, load) for load in loads if _ways(results, load.figures))]
+    parts += ["## The machine", table(["", ""], [[name, what] for name, what in results.machine.items()])]
+    parts += ["## The ways", _ways_table(results)]
+    if results.failures:
+        parts += ["## What failed", "\n".join(f"* {failure}" for failure in results.failures)]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def tables(results: Results, loads: Sequence[Load]) -> str:
+    """What a terminal shows: figures, then goals."""
+    parts = [_load(results, load) for load in loads if _ways(results, load.figures)]
+    parts += ["### Goals", goals(results)]
+    parts += [f"* {name} was not to be had: {why}" for name, why in results.missing.items()]
+    parts += [f"* {failure}" for failure in results.failures]
+    return "\n\n".join(parts) + "\n"
+
+
+def write(results: Results, loads: Sequence[Load], folder: Path) -> Path:
+    """The page in this folder; its path."""
+    path = folder / "benchmarks.md"
+    path.write_text(page(results, loads))
+    return path
+
+
+def goals(results: Results) -> str:
+    """The table of the goals."""
+    rows = []
+    for verdict in verdicts(results):
+        goal = verdict.goal
+        found = _spread(verdict.found, 2) + ("" if verdict.found is None else f" {goal.unit}")
+        rows.append([goal.what, goal.wanted, found, verdict.against, verdict.outcome])
+    return table(["what", "goal", "measured", "against", "outcome"], rows)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of Markdown with its columns in line."""
+    lines = [list(head), *map(list, rows)]
+    widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "| " + " | ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in lines
+    )
+
+
+def _load(results: Results, load: Load) -> str:
+    ways = _ways(results, load.figures)
+    figures = [figure for figure in load.figures if figure.key in results.values]
+    values = [
+        [
+            f"{figure.title}, {figure.unit}",
+            *(_spread(results.spread(figure.key, way), figure.digits) for way in ways),
+        ]
+        for figure in figures
+    ]
+    parts = [f"### {load.title}", load.about, table(["", *ways], values)]
+    others = [way for way in ways if way != OURS]
+    if OURS in ways and others:
+        ratios = [
+            [
+                f"{figure.title} ({'more' if figure.more_is_better else 'less'} is better)",
+                *(_spread(results.ratio(figure.key, OURS, way), 2) for way in others),
+            ]
+            for figure in figures
+        ]
+        parts += ["Aditus as a multiple of the others:", table(["", *others], ratios)]
+    return "\n\n".join(parts)
+
+
+def _ways(results: Results, figures: Iterable[Figure]) -> list[str]:
+    """The ways for which one of these figures was measured."""
+    return [
+        way for way in results.ways if any(results.spread(figure.key, way) is not None for figure in figures)
+    ]
+
+
+def _ways_table(results: Results) -> str:
+    rows = [[name, what] for name, what in results.ways.items()]
+    rows += [[name, f"not to be had here: {why}"] for name, why in results.missing.items()]
+    return table(["way", "version and settings"], rows)
+
+
+def _spread(spread: Spread | None, digits: int) -> str:
+    if spread is None:
+        return "–"
+    low, middle, high = (f"{value:,.{digits}f}" for value in (spread.low, spread.median, spread.high))
+    return middle if low == high else f"{middle} ({low}–{high})"
