@@ -9,9 +9,9 @@ from pathlib import Path
 
 from bench import install
 from bench.install import Unavailable
+from bench.programs import ROOT
 
 TOOLS = {"iperf3": "--version", "wrk": "-v", "nginx": "-v"}
-ROOT = Path(__file__).parent.parent
 
 
 def describe() -> dict[str, str]:

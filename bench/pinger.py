@@ -47,7 +47,7 @@ def ping(port: int, seconds: float) -> list[int]:
 def percentiles(ordered: list[int]) -> list[float]:
     """The values at `PERCENTS` of sorted nanoseconds, in milliseconds."""
     last = len(ordered) - 1
-    return [ordered[min(last, int(len(ordered) * percent / 100))] / 1e6 for percent in PERCENTS]
+    return [round(ordered[min(last, int(len(ordered) * percent / 100))] / 1e6, 4) for percent in PERCENTS]
 
 
 def main(port: str, seconds: str) -> None:

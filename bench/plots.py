@@ -64,7 +64,7 @@ def _latency(results: Results, axes: Axes) -> None:
         axes.set_yscale("log")
         axes.set_xlabel("percentile")
         axes.set_ylabel("round trip, ms, beside 4 bulk streams down")
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _scaling(results: Results, axes: Axes) -> None:
@@ -79,7 +79,7 @@ def _scaling(results: Results, axes: Axes) -> None:
         axes.set_xticks(scaling.STREAMS, map(str, scaling.STREAMS))
         axes.set_xlabel("streams")
         axes.set_ylabel("Gbit/s in all, down")
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _bars(results: Results, axes: Axes, groups: Mapping[str, str]) -> None:

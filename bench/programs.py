@@ -13,6 +13,8 @@ from demo.postgres import free_port
 from demo.stage import unbroken
 
 LOOPBACK = "127.0.0.1"
+ROOT = Path(__file__).parent.parent
+"""The checkout: some of our programs are modules in it that are not installed."""
 Command = Sequence[str | Path]
 PATIENCE = 20.0
 """Seconds that a program may take to be ready, or to answer."""
@@ -35,6 +37,7 @@ class Program:
             self._process = subprocess.Popen(
                 [str(word) for word in command],
                 env=os.environ | dict(env or {}),
+                cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -168,6 +171,7 @@ def tool(command: Command, seconds: float, env: Mapping[str, str] | None = None)
         done = subprocess.run(
             [str(word) for word in command],
             env=os.environ | dict(env or {}),
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -16,10 +16,10 @@ PLOTS = {
 HEAD = """# Benchmarks
 
 How Aditus compares with other ways to carry a connection, all of them on one machine in one run. `make bench`
-measured this and wrote this page; [the method](../bench/README.md) says how, and what not to conclude. Numbers
-are medians of {rounds} rounds of {seconds} s or more, with the lowest and the highest round in parentheses; a
-ratio is taken within each round, between neighbours in time. The [raw results](benchmarks/raw.json) have every
-round.
+measured this and wrote this page; [the method](../bench/README.md) says how, and what not to conclude.
+Numbers are medians of {rounds} rounds of {seconds} s or more, with the lowest and the highest round in
+parentheses; a ratio is taken within each round, between neighbours in time. The
+[raw results](benchmarks/raw.json) have every round.
 """
 
 

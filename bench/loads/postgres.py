@@ -29,6 +29,7 @@ def load(*, quick: bool) -> Load:
         tuple(figures),
         partial(_measure, counts),
         needs=(POSTGRES,),
+        rounds=1 if quick else None,
     )
 
 

@@ -46,6 +46,7 @@ def closing(*, quick: bool) -> Load:
         tuple(figure for count in counts for figure in _figures("connect", count)),
         partial(_measure, "connect", counts, ("-H", "Connection: close")),
         needs=(HTTP,),
+        rounds=1 if quick else None,
     )
 
 
