@@ -14,6 +14,8 @@ import signal
 import socket
 import struct
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 HOST = "127.0.0.1"
@@ -52,7 +54,10 @@ class Lane:
 class End(asyncio.Protocol):
     """One socket of a pair: it puts what it reads on its lane, for the other end to write when it is due."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Lane, living: "set[End]") -> None:
+        """`living` has it while it is connected."""
+        self.is_lost = asyncio.Event()
+        self._living = living
         self._loop = asyncio.get_running_loop()
         self._lane = lane
         self._transport: asyncio.Transport | None = None
@@ -88,6 +93,7 @@ class End(asyncio.Protocol):
         transport.set_write_buffer_limits(high=BUFFER)
         transport.pause_reading()
         self._transport = transport
+        self._living.add(self)
 
     def data_received(self, data: bytes) -> None:
         self._set_out(data)
@@ -107,6 +113,8 @@ class End(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
+        self._living.discard(self)
+        self.is_lost.set()
         for timer in (self._timer, self._pause):
             if timer is not None:
                 timer.cancel()
@@ -167,25 +175,33 @@ class End(asyncio.Protocol):
             self._transport.close()
 
 
-async def serve(listen: int, target: int, *, rtt_ms: float, mbit: float) -> asyncio.Server:
-    """Lead 127.0.0.1:`listen` (0: any free port) to 127.0.0.1:`target` over a way of this length and rate."""
+@asynccontextmanager
+async def serve(listen: int, target: int, *, rtt_ms: float, mbit: float) -> AsyncIterator[int]:
+    """Lead 127.0.0.1:`listen` (0: any free port) to 127.0.0.1:`target` over a way of this length and rate.
+
+    The value is the port. With the block ends every connection, by a reset.
+    """
     loop = asyncio.get_running_loop()
     there, back = (Lane(delay=rtt_ms / 2_000, rate=mbit * 1e6 / 8) for _ in range(2))
     dials: set[asyncio.Task[None]] = set()
+    ends: set[End] = set()
 
     async def dial(app: End) -> None:
         sock = _socket()
         try:
             await loop.sock_connect(sock, (HOST, target))
-        except OSError:  # as it would be without us
+            _, far = await loop.create_connection(lambda: End(back, ends), sock=sock)
+        except OSError:  # nobody is there, as it would be without us
             sock.close()
             app.reset()
-            return
-        _, far = await loop.create_connection(lambda: End(back), sock=sock)
-        app.join(far)
+        except asyncio.CancelledError:
+            sock.close()
+            raise
+        else:
+            app.join(far)
 
     def accept() -> End:
-        app = End(there)
+        app = End(there, ends)
         task = loop.create_task(dial(app))
         dials.add(task)
         task.add_done_callback(dials.discard)
@@ -194,7 +210,16 @@ async def serve(listen: int, target: int, *, rtt_ms: float, mbit: float) -> asyn
     listener = _socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((HOST, listen))
-    return await loop.create_server(accept, sock=listener)
+    async with await loop.create_server(accept, sock=listener):
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            for task in dials:
+                task.cancel()
+            await asyncio.gather(*dials, return_exceptions=True)
+            for end in list(ends):
+                end.reset()
+                await end.is_lost.wait()
 
 
 def _socket() -> socket.socket:
@@ -215,9 +240,8 @@ async def _main() -> None:
     over = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, over.set)
-    server = await serve(given.listen, given.target, rtt_ms=given.rtt_ms, mbit=given.mbit)
-    await over.wait()
-    server.close()
+    async with serve(given.listen, given.target, rtt_ms=given.rtt_ms, mbit=given.mbit):
+        await over.wait()
 
 
 if __name__ == "__main__":
