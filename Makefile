@@ -45,6 +45,10 @@ else
 	@$(PY) -m bench --out docs
 endif
 
+.PHONY: fuzz
+fuzz: $(STAMP) ## hostile frames against a live relay and agent for 10 minutes (SECONDS=60 SEED=…)
+	@$(PY) -m tests.fuzz $(or $(SECONDS),600) $(SEED)
+
 .PHONY: lint
 lint: $(STAMP) ## form, strict types, and the arrows between the rooms
 	$(PY) -m ruff check
