@@ -34,7 +34,7 @@ def main() -> int:
     if given.raw:
         results = Results.from_json(json.loads(given.raw.read_text()))
     else:
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _leave)
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))  # a thousand connections at once
