@@ -42,7 +42,7 @@ class Rathole(Way):
 
     name = "rathole"
     role = Role.PEER
-    settings = "TLS, nodelay; a connection for each stream, no multiplexer"
+    settings = "TLS (it agrees on ChaCha20), nodelay; a connection for each stream, no multiplexer"
 
     def __init__(self) -> None:
         self._program = install.cargo("rathole", VERSION, ("server", "client", "tls"))
