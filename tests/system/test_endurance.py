@@ -330,7 +330,11 @@ async def come_and_go(port: int, rng: random.Random) -> None:
 
 async def be_refused(port: int) -> None:
     """A conversation with a service that is not there."""
-    with await Conversation.connect(port) as app:
+    try:
+        app = await Conversation.connect(port)
+    except ConnectionResetError:
+        return  # so soon
+    with app:
         assert await app.cut() == b""
 
 
@@ -378,4 +382,6 @@ async def test_streams_that_come_and_go_leave_nothing_behind(
         assert view.streams_total == count + 500
         assert files_after <= files
         assert objects_after - objects < count / 10
-        assert memory_after - memory < 4 * MIB
+        assert (
+            memory_after - memory < 2 * MIB + count * KIB
+        )  # uvloop and malloc take some; a window is 64 KiB
