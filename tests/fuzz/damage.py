@@ -81,10 +81,17 @@ CHANGES: dict[str, Change] = {
 
 
 def _overrun(rng: Random, piece: Piece, wire: Wire) -> list[Piece]:
-    """More than any first window allows, on a stream that may be there."""
-    number = rng.choice((1, 2, 3))
-    data = Piece("DATA over the credit", frames.encode_data(number, bytes(rng.choice((20_000, 262_144)))))
-    return [piece, *[data] * rng.randint(1, 4)]
+    """More than a first window allows: from an agent on a stream that may be there, from a relay on a new one."""
+    number = rng.choice((1, 2, 3)) if wire.masks else rng.randint(0x1000, 0xFFFF)
+    opened = [] if wire.masks else [Piece("OPEN", frames.encode_open(number, 5432))]
+    data = Piece("DATA over the credit", frames.encode_data(number, bytes(frames.MAX_DATA)))
+    return [piece, *opened, *[data] * rng.randint(1, 4)]
+
+
+def _oversize(rng: Random, piece: Piece, wire: Wire) -> list[Piece]:
+    may_be_long = piece.message[:1] == bytes([FrameType.DATA])
+    more = frames.MAX_FRAME if may_be_long else rng.choice((frames.MAX_CONTROL + 1, frames.MAX_FRAME))
+    return [replace(piece, message=piece.message + bytes(more))]
 
 
 def _foreign(rng: Random, piece: Piece, wire: Wire) -> list[Piece]:
@@ -130,9 +137,7 @@ FRAMES: dict[str, Spoil] = {
     "out of place": _foreign,
     "flood": _flood,
     "bundled": _bundle,
-    "too long for its type": lambda rng, piece, wire: [
-        replace(piece, message=piece.message + bytes(rng.choice((frames.MAX_CONTROL + 1, frames.MAX_FRAME))))
-    ],
+    "too long for its type": _oversize,
 }
 
 
@@ -190,6 +195,12 @@ WEBSOCKET: dict[str, Spoil] = {
     "a close": _close,
     "a WebSocket ping or pong": _control,
 }
+
+
+def is_fatal(done: list[str], wire: Wire) -> bool:
+    """Whether this is a violation at any place of any conversation. Of much that is done, nobody can say."""
+    always = {"as text", "reserved bits", "a fragment", "too long for its type"}
+    return len(done) == 1 and (done[0] in always or (done[0] == "over the credit" and not wire.masks))
 
 
 def spoil(rng: Random, pieces: list[Piece], wire: Wire) -> tuple[list[Piece], list[str]]:

@@ -259,7 +259,9 @@ class Fuzzer:
                 await _end(wire)  # the reader may wait for the rest of a frame: there is none
         except (ConnectionError, ssl.SSLError):
             pass  # it was closed before all was said; why, is still to be read
-        return await _hear_end(wire)
+        end = await _hear_end(wire)
+        assert end != "goes on" or not damage.is_fatal(story.done, wire), "a violation was taken for right"
+        return end
 
     # --- afterwards ----------------------------------------------------------------------------
 
