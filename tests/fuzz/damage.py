@@ -81,7 +81,7 @@ CHANGES: dict[str, Change] = {
 
 
 def _overrun(rng: Random, piece: Piece, wire: Wire) -> list[Piece]:
-    """More than a first window allows: from an agent on a stream that may be there, from a relay on a new one."""
+    """More than a first window allows: an agent's on a stream that may be there, a relay's on a new one."""
     number = rng.choice((1, 2, 3)) if wire.masks else rng.randint(0x1000, 0xFFFF)
     opened = [] if wire.masks else [Piece("OPEN", frames.encode_open(number, 5432))]
     data = Piece("DATA over the credit", frames.encode_data(number, bytes(frames.MAX_DATA)))
