@@ -47,6 +47,7 @@ class Wire:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     masks: bool = True  # clients do, servers do not
+    bundled: list[bytes] = field(default_factory=list)  # came in one message, and are still to be read
 
     @classmethod
     async def connect(cls, relay: RelayUrl, trust: ssl.SSLContext) -> Self:
@@ -91,7 +92,18 @@ class Wire:
         return head + (bytes(4) if self.masks else b"") + payload  # a mask of zeros changes nothing
 
     async def frame(self) -> tuple[int, bytes]:
-        """The next frame: opcode and payload. `IncompleteReadError` at the end of the connection."""
+        """The next frame: opcode and payload; those of a BUNDLE come one by one.
+
+        `IncompleteReadError` at the end of the connection.
+        """
+        while not self.bundled:
+            opcode, payload = await self._message()
+            if opcode != BINARY:
+                return opcode, payload
+            self.bundled = [bytes(frame) for frame in frames.unbundle(memoryview(payload))]
+        return BINARY, self.bundled.pop(0)
+
+    async def _message(self) -> tuple[int, bytes]:
         first, second = await soon(self.reader.readexactly(2))
         size = second & 0x7F
         if size == 126:

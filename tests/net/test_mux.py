@@ -1,15 +1,16 @@
 """The mux between a session and its WebSocket: what it passes on, and what a failure costs."""
 
+import asyncio
 import time
 from typing import cast
 
 import pytest
 
-from aditus.net.mux import Mux, MuxStream, Resources
+from aditus.net.mux import BUNDLE_SIZE, SMALL, Mux, MuxStream, Resources
 from aditus.net.ws import WebSocket
 from aditus.wire.errors import CannotOpen, CloseCode, ResetReason
 from aditus.wire.events import ChallengeReceived, Event, HelloReceived, OfferReceived
-from aditus.wire.frames import Offer, PortVerdict, Role, Status, Verdict
+from aditus.wire.frames import FrameType, Offer, PortVerdict, Role, Status, Verdict
 from aditus.wire.session import Session
 from tests.recorded import RecordedEnd
 
@@ -73,12 +74,17 @@ class Pair:
         self.deliver()
 
     def deliver(self) -> None:
-        """Pass on what was sent, until both are silent."""
-        while self.relay.ws.sent or self.agent.ws.sent:
+        """Pass on what is to be sent, until both are silent."""
+        while self._said_more():
             for sender, receiver in ((self.relay, self.agent), (self.agent, self.relay)):
                 messages, sender.ws.sent = sender.ws.sent, []
                 for message in messages:
                     receiver.mux.message(memoryview(message))
+
+    def _said_more(self) -> bool:
+        for side in (self.relay, self.agent):
+            side.mux.flush()
+        return bool(self.relay.ws.sent or self.agent.ws.sent)
 
     def open(self) -> tuple[MuxStream, RecordedEnd]:
         """Open a stream; its relay's side, and what that side's end is told."""
@@ -114,10 +120,54 @@ async def test_streams_open_carry_and_end(pair: Pair) -> None:
     assert far.calls == ["ended"]
     stream.consume(6)
     far_stream.consume(8)
+    pair.deliver()
     assert pair.relay.mux.streams == []
     assert pair.agent.mux.streams == []
     assert (pair.relay.mux.bytes_sent, pair.relay.mux.bytes_received) == (8, 6)
     assert pair.relay.mux.quiet.is_set()
+
+
+async def test_what_is_said_in_one_turn_of_the_loop_shares_a_message(pair: Pair) -> None:
+    streams = [pair.open()[0] for _ in range(3)]
+    pair.deliver()
+    for stream in streams:
+        stream.send(memoryview(b"question"))
+    assert pair.relay.ws.sent == []
+    await asyncio.sleep(0)
+    [message] = pair.relay.ws.sent
+    assert message[0] == FrameType.BUNDLE
+    pair.deliver()
+    assert [bytes(end.heard) for end in pair.agent.ends] == [b"question"] * 3
+
+
+async def test_many_bytes_leave_at_once_and_overtake_nothing(pair: Pair) -> None:
+    few, _ = pair.open()
+    many, _ = pair.open()
+    pair.deliver()
+    few.send(memoryview(b"first"))
+    many.send(memoryview(bytes(40_000)))
+    assert [len(message) for message in pair.relay.ws.sent] == [8 + 5, 8 + 40_000]
+
+
+async def test_a_shared_message_has_a_bound(pair: Pair) -> None:
+    streams = [pair.open()[0] for _ in range(20)]
+    pair.deliver()
+    for stream in streams:
+        stream.send(memoryview(bytes(16_000)))
+    await asyncio.sleep(0)
+    sizes = [len(message) for message in pair.relay.ws.sent]
+    assert sum(sizes) > 20 * 16_000
+    assert max(sizes) < BUNDLE_SIZE + 2 * SMALL
+
+
+async def test_a_close_says_first_what_was_to_be_said_and_names_no_stream_that_is_over(pair: Pair) -> None:
+    stream, end = pair.open()
+    pair.deliver()
+    stream.send(memoryview(b"last words"))
+    stream.reset(ResetReason.APP_RESET)
+    pair.relay.mux.close(CloseCode.KEY_REFUSED, "revoked", ResetReason.REVOKED)
+    assert [message[0] for message in pair.relay.ws.sent] == [FrameType.DATA]
+    assert end.reasons == []
 
 
 async def test_a_defect_in_one_streams_end_costs_that_stream_alone(pair: Pair) -> None:
@@ -208,7 +258,9 @@ async def test_an_end_is_told_when_to_stop_and_when_to_go_on(pair: Pair) -> None
     assert end.calls == ["congested", "relieved"]
 
 
-@pytest.mark.parametrize("message", [b"", b"\xff" * 8, b"\x06\x00\x00\x00\x00\x00\x00\x63x"])
+@pytest.mark.parametrize(
+    "message", [b"", b"\xff" * 8, b"\x06\x00\x00\x00\x00\x00\x00\x63x", b"\x0d" + bytes(7) + b"\x00\x00"]
+)
 async def test_a_violation_closes_the_session_with_1002(pair: Pair, message: bytes) -> None:
     _, end = pair.open()
     pair.deliver()

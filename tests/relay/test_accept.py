@@ -473,7 +473,7 @@ ILLEGAL: dict[str, Callable[[Wire], bytes]] = {
     "a mask left out": lambda wire: dataclasses.replace(wire, masks=False).framed(PING),
     "an empty message": lambda wire: wire.framed(b""),
     "half a header": lambda wire: wire.framed(PING[:7]),
-    "a type of no meaning": lambda wire: wire.framed(b"\x0d" + bytes(7)),
+    "a type of no meaning": lambda wire: wire.framed(b"\x0e" + bytes(7)),
     "flags": lambda wire: wire.framed(bytes([FrameType.PING, 1]) + PING[2:]),
     "an OPEN of its own": lambda wire: wire.framed(frames.encode_open(99, 5432)),
     "data for no stream": lambda wire: wire.framed(frames.encode_data(99, b"x")),

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from aditus.wire.credit import Budget
 from aditus.wire.events import Event
-from aditus.wire.frames import Offer, PortVerdict, Role, Status, Verdict
+from aditus.wire.frames import Offer, PortVerdict, Role, Status, Verdict, unbundle
 from aditus.wire.session import Limits, Session
 
 PORT = 5432
@@ -85,6 +85,12 @@ def attached(
 def say(session: Session) -> list[bytes]:
     """All frames that a session has to say now."""
     return list(iter(session.next_frame, None))
+
+
+def hear(session: Session, message: bytes) -> list[Event]:
+    """What a session hears in one message, which may be a BUNDLE, at time 0."""
+    heard = [session.receive(frame, 0.0) for frame in unbundle(memoryview(message))]
+    return [event for event in heard if event is not None]
 
 
 def _carry(speaker: Session, listener: Session, now: float) -> list[Event]:

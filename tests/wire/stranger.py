@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-HELLO, OFFER, STATUS, OPEN, ACCEPT, DATA, FIN, RESET, WINDOW, PING, PONG, GOAWAY = range(1, 13)
+HELLO, OFFER, STATUS, OPEN, ACCEPT, DATA, FIN, RESET, WINDOW, PING, PONG, GOAWAY, BUNDLE = range(1, 14)
 AGENT = 1
 MY_WINDOW = 16_384  # the smallest there is
 PORT_NOT_OFFERED = 4
@@ -90,6 +90,14 @@ def read_frame(message: bytes) -> Frame:
     if flags:
         raise ValueError("flags are not 0")
     return Frame(kind, arg, stream, message[8:])
+
+
+def read_bundle(payload: bytes) -> Iterator[bytes]:
+    """[3] The frames that share a message."""
+    while payload:
+        (length,) = struct.unpack_from("!I", payload)
+        yield payload[4 : 4 + length]
+        payload = payload[4 + length :]
 
 
 def read_tlvs(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -186,6 +194,8 @@ class Agent:
     def hear(self, message: bytes) -> list[bytes]:
         """What we say to one message of the relay."""
         kind, arg, stream, payload = read_frame(message)
+        if kind == BUNDLE:
+            return [answer for one in read_bundle(payload) for answer in self.hear(one)]
         if kind == HELLO:
             challenge = read_challenge(payload)
             self.first_window = challenge.first_window

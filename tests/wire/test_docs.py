@@ -49,6 +49,7 @@ def test_the_sizes_in_the_table_of_frames_are_those_of_the_layouts() -> None:
     assert sizes["OFFER", "agent"] == frames._OFFER.size
     assert sizes["STATUS", "acceptor"] == frames._STATUS.size
     assert sizes["WINDOW", "both"] == frames._INCREMENT.size
+    assert sizes["BUNDLE", "both"] == frames._LENGTH.size
 
 
 def test_roles() -> None:
@@ -84,7 +85,7 @@ def test_the_limits() -> None:
     least, most = frames.MIN_FIRST_WINDOW, frames.MAX_FIRST_WINDOW
     limits = {name: value for name, value, _ in table("limit", "value")}
     assert limits == {
-        "DATA payload": f"{frames.MAX_DATA:,} bytes",
+        "DATA, BUNDLE payload": f"{frames.MAX_DATA:,} bytes",
         "other payload": f"{frames.MAX_CONTROL:,} bytes",
         "text": f"{fields.MAX_TEXT} bytes",
         "program, source": f"{fields.MAX_NAME} bytes",
@@ -107,7 +108,7 @@ def test_the_limits() -> None:
 def test_figures_in_the_text() -> None:
     for said in (
         f"at most {frames.MAX_FRAME:,} bytes",
-        f"A payload other than DATA is at most {frames.MAX_CONTROL:,} bytes",
+        f"A payload other than DATA and BUNDLE is at most {frames.MAX_CONTROL:,} bytes",
         f"up to {frames.MAX_STREAMS:,} concurrent **streams**",
         f"{QUANTUM:,} bytes of each stream in turn",
         f"After {PING_AFTER:.0f} s of silence",

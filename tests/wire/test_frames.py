@@ -16,7 +16,7 @@ from aditus.domain.keytext import parse_access_key
 from aditus.wire import frames
 from aditus.wire.credit import Budget
 from aditus.wire.errors import ResetReason, Violation
-from aditus.wire.events import ChallengeReceived, HelloReceived
+from aditus.wire.events import ChallengeReceived, DataReceived, FinReceived, HelloReceived
 from aditus.wire.fields import MAX_TEXT, clip, read_text
 from aditus.wire.frames import (
     AcceptorHello,
@@ -30,7 +30,7 @@ from aditus.wire.frames import (
     attach_message,
 )
 from aditus.wire.session import Limits, Session
-from tests.wire.dialogue import Dialogue, attached, say
+from tests.wire.dialogue import Dialogue, attached, hear, say
 
 VECTORS = json.loads(Path(__file__).with_name("vectors.json").read_text())
 
@@ -71,6 +71,8 @@ def encode(vector: Fields) -> bytes:
             return frames.encode_window(stream, f["increment"])
         case "GOAWAY", _:
             return frames.encode_goaway(f["grace"], f["reason"])
+        case "BUNDLE", _:
+            return frames.encode_bundle([bytes.fromhex(frame) for frame in f["frames"]])
         case "PING" | "PONG" as kind, _:
             encode_opaque: Callable[[bytes], bytes] = getattr(frames, f"encode_{kind.lower()}")
             return encode_opaque(bytes.fromhex(f["opaque"]))
@@ -110,6 +112,8 @@ def decode(vector: Fields) -> Fields:
             return {"stream": stream, "increment": frames.decode_window(payload)}
         case "GOAWAY", _:
             return {"grace": arg, "reason": frames.decode_goaway(payload)}
+        case "BUNDLE", _:
+            return {"frames": [bytes(frame).hex() for frame in frames.unbundle(memoryview(message))]}
         case "PING" | "PONG", _:
             return {"opaque": frames.decode_ping(payload).hex()}
         case _:
@@ -169,7 +173,7 @@ def hearing(side: str) -> Session:
 def test_what_the_page_does_not_allow_is_a_violation(vector: Fields) -> None:
     session = hearing(vector["to"])
     with pytest.raises(Violation) as violation:
-        session.receive(the_bytes(vector), 0.0)
+        hear(session, the_bytes(vector))
     assert str(violation.value) == vector["reason"]
 
 
@@ -235,6 +239,23 @@ def test_the_largest_frames_are_allowed() -> None:
     assert frames.decode_header(data)[0] == FrameType.DATA
     control = frames.HEADER.pack(FrameType.OPEN, 0, 22, 1) + bytes(frames.MAX_CONTROL)
     assert frames.decode_header(control)[0] == FrameType.OPEN
+
+
+def test_a_message_that_is_no_bundle_is_one_frame() -> None:
+    for message in (b"", frames.encode_fin(1)):
+        assert list(frames.unbundle(memoryview(message))) == [message]
+
+
+def test_what_shares_a_message_is_heard_as_if_each_came_alone() -> None:
+    talk = attached()
+    stream = talk.stream()
+    message = frames.encode_bundle([frames.encode_data(stream, b"a"), frames.encode_fin(stream)])
+    assert hear(talk.relay, message) == [DataReceived(stream, memoryview(b"a")), FinReceived(stream)]
+
+
+@given(st.lists(st.binary(max_size=300), max_size=20))
+def test_frames_come_out_of_a_bundle_as_they_went_in(whole: list[bytes]) -> None:
+    assert list(frames.unbundle(memoryview(frames.encode_bundle(whole)))) == whole
 
 
 def test_the_largest_status_fits_and_texts_make_room_for_verdicts() -> None:

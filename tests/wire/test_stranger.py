@@ -47,8 +47,8 @@ class Talk:
     def carry(self) -> list[Event]:
         """All that is said until nobody has more to say; returns what the relay heard, consumed at once."""
         events = []
-        while messages := say(self.relay):
-            for message in messages:
+        while said := say(self.relay):
+            for message in (said[0], frames.encode_bundle(said[1:])):
                 for answer in self.agent.hear(message):
                     event = self.relay.receive(answer, 0.0)
                     if event is not None:
@@ -174,6 +174,8 @@ def test_it_reads_our_vectors(vector: Fields) -> None:
         assert (status.revision, status.expires_at) == (expected["revision"], expected["expires_at"])
         assert status.warnings == expected["warnings"]
         assert status.details == {e["port"]: e["detail"] for e in expected["ports"] if e["detail"]}
+    elif vector["frame"] == "BUNDLE":
+        assert [frame.hex() for frame in stranger.read_bundle(payload)] == expected["frames"]
     elif vector.get("from") == "acceptor":
         greeting = stranger.read_challenge(payload)
         assert {**greeting._asdict(), "challenge": greeting.challenge.hex()} == expected

@@ -1,16 +1,18 @@
 """Drives one `Session` over one WebSocket: messages in, frames out, and streams handed to their ends.
 
 There are no tasks and no queues here: whoever calls in (the WebSocket, a stream's end, a timer) runs the
-session and then flushes what it wants to send.
+session. What it then has to say leaves once, at the end of the loop's turn: small frames share a message,
+and so one TLS record and one system call, which cost far more than the bytes.
 """
 
 import asyncio
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast
 
 from aditus.net.ws import WebSocket
+from aditus.wire import frames
 from aditus.wire.credit import PROCESS_BUDGET, SESSION_BUDGET, Budget
 from aditus.wire.errors import CloseCode, ResetReason, Violation
 from aditus.wire.events import AcceptReceived, DataReceived, Event, FinReceived, OpenReceived, ResetReceived
@@ -20,6 +22,10 @@ _log = logging.getLogger(__name__)
 
 RECEIVE_SIZE = 65_536
 """Bytes read from a TCP connection at once."""
+SMALL = 16_384 + frames.HEADER_SIZE
+"""Bytes up to which frames share a message."""
+BUNDLE_SIZE = 65_536
+"""Bytes of shared frames that leave before the turn is over: the peer can begin with them."""
 
 
 @dataclass(slots=True)
@@ -110,22 +116,22 @@ class MuxStream:
     def accept(self) -> None:
         """Tell the far side that the target answered."""
         self._mux.session.accept(self.number)
-        self._mux.flush()
+        self._mux.flush_soon()
 
     def finish(self) -> None:
         """Send no more; what was sent before arrives first."""
         self._mux.session.finish(self.number)
-        self._mux.flush()
+        self._mux.flush_soon()
 
     def consume(self, size: int) -> None:
         """Return the credit of `size` received bytes."""
         self._mux.session.consume(self.number, size, time.monotonic())
-        self._mux.flush()
+        self._mux.flush_soon()
 
     def reset(self, reason: ResetReason, detail: str = "") -> None:
         """End the stream in both directions. Without effect on one that is over."""
         self._mux.session.reset(self.number, reason, detail)
-        self._mux.flush()
+        self._mux.flush_soon()
 
 
 class Mux:
@@ -147,8 +153,11 @@ class Mux:
         """Set while there are no streams."""
         self.quiet.set()
         self._timer: asyncio.TimerHandle | None = None
-        self._dispatching = False
         self._abandoned = False
+        self._loop = asyncio.get_running_loop()
+        self._flushes_soon = False
+        self._small: list[bytes] = []  # frames that leave in one message
+        self._small_size = 0
 
     @property
     def streams(self) -> list[MuxStream]:
@@ -160,40 +169,53 @@ class Mux:
         number = self.session.open(port, source, time.monotonic())
         stream = self._add(number, port, source)
         stream.end = end
-        self.flush()
+        self.flush_soon()
         return stream
 
     def send(self, stream: MuxStream, data: memoryview) -> None:
-        """Send a stream's bytes: at once when nothing else waits, else in its turn."""
-        self.bytes_sent += len(data)
+        """Send a stream's bytes: as they are when nothing else waits, else copied, in their turn."""
+        size = len(data)
+        self.bytes_sent += size
+        if size > SMALL:
+            self.flush()
         ws = self.ws
         if ws is not None and ws.writable:
             frame = self.session.send_at_once(stream.number, data)
             if frame is not None:
-                ws.send(frame)
+                self._put(frame)
+                self.flush_soon()
                 return
         if not self.session.send(stream.number, data) and stream.end is not None:
             stream.end.congested()
-        self.flush()
+        self.flush_soon()
+
+    def flush_soon(self) -> None:
+        """Flush at the end of the loop's turn, if there is a reason to."""
+        if not self._flushes_soon and (self._small or not self.session.quiet):
+            self._flushes_soon = True
+            self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
         """Send what the session wants to send, as far as the WebSocket takes it."""
-        ws = self.ws
-        if ws is None or self._dispatching:
+        self._flushes_soon = False
+        ws, session = self.ws, self.session
+        if ws is None:
             return
-        session = self.session
+        if session.quiet:
+            self._send_small()
+            return
         while ws.writable and (frame := session.next_frame()) is not None:
-            ws.send(frame)
+            self._put(frame)
+        self._send_small()
         for number in session.relieved():
             if (stream := self._streams.get(number)) is not None and stream.end is not None:
                 stream.end.relieved()
-        for number in session.over():
-            self._streams.pop(number, None)
-            if not self._streams:
-                self.quiet.set()
+        self._drop_what_is_over()
 
     def close(self, code: CloseCode, reason: str, streams: ResetReason) -> None:
         """Cut every stream with this reason, now, and close the WebSocket."""
+        self._send_small()
+        self._drop_what_is_over()
         self.session.close()
         self._cut(list(self._streams), streams)
         if self.ws is not None:
@@ -219,21 +241,21 @@ class Mux:
         self._tick()
 
     def message(self, message: memoryview) -> None:
+        now = time.monotonic()
         try:
-            event = self.session.receive(message, time.monotonic())
+            for frame in frames.unbundle(message):
+                event = self.session.receive(frame, now)
+                if event is None:
+                    continue
+                try:
+                    self._dispatch(event)
+                except Exception:
+                    if not self._contain(event):
+                        raise
         except Violation as violation:
             self.violated(str(violation))
             return
-        if event is not None:
-            self._dispatching = True
-            try:
-                self._dispatch(event)
-            except Exception:
-                if not self._contain(event):
-                    raise
-            finally:
-                self._dispatching = False
-        self.flush()
+        self.flush_soon()
 
     def violated(self, what: str) -> None:
         _log.warning("closing a session: its peer broke the protocol: %s", what)
@@ -250,6 +272,28 @@ class Mux:
         self._owner.closed(self, code, reason)
 
     # -------------------------------------------------------------------------------------------
+
+    def _drop_what_is_over(self) -> None:
+        for number in self.session.over():
+            self._streams.pop(number, None)
+            if not self._streams:
+                self.quiet.set()
+
+    def _put(self, frame: bytes) -> None:
+        if len(frame) > SMALL:
+            self._send_small()
+            cast(WebSocket, self.ws).send(frame)
+            return
+        self._small.append(frame)
+        self._small_size += len(frame)
+        if self._small_size > BUNDLE_SIZE:
+            self._send_small()
+
+    def _send_small(self) -> None:
+        small = self._small
+        if small and self.ws is not None:
+            self._small, self._small_size = [], 0
+            self.ws.send(small[0] if len(small) == 1 else frames.encode_bundle(small))
 
     def _dispatch(self, event: Event) -> None:
         if isinstance(event, DataReceived):
@@ -308,4 +352,4 @@ class Mux:
             return
         self.flush()
         delay = max(self.session.next_tick() - now, 0.1)
-        self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+        self._timer = self._loop.call_later(delay, self._tick)

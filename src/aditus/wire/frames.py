@@ -5,6 +5,7 @@ whole frame; those named `decode_*` take the payload after the header and raise 
 people are clipped to their limit on the way out, and control characters in them become spaces.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct, pack
@@ -22,6 +23,7 @@ MAX_DATA = 262_144
 MAX_CONTROL = 16_384
 """Bytes of payload in any other frame: the largest STATUS fits."""
 MAX_FRAME = HEADER_SIZE + MAX_DATA
+"""Bytes of the largest message: a DATA frame, or a BUNDLE."""
 MAX_PORTS = 1_024
 """Ports in one OFFER, entries in one STATUS."""
 MAX_STREAMS = 1_024
@@ -52,9 +54,10 @@ class FrameType(IntEnum):
     PING = 0x0A
     PONG = 0x0B
     GOAWAY = 0x0C
+    BUNDLE = 0x0D
 
 
-DATA = int(FrameType.DATA)  # compared for each frame, where a lookup in the enum would show
+DATA, BUNDLE = int(FrameType.DATA), int(FrameType.BUNDLE)  # compared for each frame: no lookups in the enum
 STREAM_FRAMES = frozenset(
     {
         FrameType.OPEN,
@@ -67,7 +70,15 @@ STREAM_FRAMES = frozenset(
 )
 _TYPES = frozenset(FrameType)
 _WITHOUT_ARG = frozenset(
-    {FrameType.ACCEPT, FrameType.DATA, FrameType.FIN, FrameType.WINDOW, FrameType.PING, FrameType.PONG}
+    {
+        FrameType.ACCEPT,
+        FrameType.DATA,
+        FrameType.FIN,
+        FrameType.WINDOW,
+        FrameType.PING,
+        FrameType.PONG,
+        FrameType.BUNDLE,
+    }
 )
 
 
@@ -173,6 +184,8 @@ _OFFER = Struct("!I")
 _STATUS = Struct("!IQ")
 _ENTRY = Struct("!HBB")
 _INCREMENT = Struct("!I")
+_LENGTH = Struct("!I")
+_BUNDLE_HEADER = HEADER.pack(BUNDLE, 0, 0, 0)
 
 
 def attach_message(
@@ -264,20 +277,51 @@ def encode_goaway(grace: int, reason: str) -> bytes:
     return _frame(FrameType.GOAWAY, clip(reason), arg=grace)
 
 
+def encode_bundle(frames: Iterable[bytes]) -> bytes:
+    """One message that holds these frames; they have, with 4 bytes for each, `MAX_DATA` bytes at most."""
+    parts = [_BUNDLE_HEADER]
+    for frame in frames:
+        parts += (_LENGTH.pack(len(frame)), frame)
+    return b"".join(parts)
+
+
+def unbundle(message: memoryview) -> Iterable[memoryview]:
+    """The frames of one message. Raises `Violation` for a BUNDLE that is not made as it should be.
+
+    The frames themselves are not looked at: a BUNDLE within a BUNDLE is for `Session.receive` to refuse.
+    """
+    if not message or message[0] != BUNDLE:
+        return (message,)
+    _, _, stream = decode_header(message)
+    if stream:
+        raise Violation(f"BUNDLE for stream {stream}")
+    frames, start, end = [], HEADER_SIZE, len(message)
+    while start < end:
+        after_length = start + _LENGTH.size
+        if after_length > end:
+            raise Violation("BUNDLE ends within a length")
+        (length,) = _LENGTH.unpack_from(message, start)
+        start = after_length + length
+        if start > end:
+            raise Violation("BUNDLE ends within a frame")
+        frames.append(message[after_length:start])
+    return frames
+
+
 def name_of(kind: int) -> str:
     """A type of frame as people read it, also one that does not exist."""
     return FrameType(kind).name if kind in _TYPES else f"frame of type {kind:#x}"
 
 
-def decode_header(message: bytes | memoryview) -> tuple[int, int, int]:
-    """(type, arg, stream id) of a message, checked for everything that needs no context."""
-    size = len(message)
+def decode_header(frame: bytes | memoryview) -> tuple[int, int, int]:
+    """(type, arg, stream id) of a frame, checked for everything that needs no context."""
+    size = len(frame)
     if size < HEADER_SIZE:
         raise Violation(f"frame of {size} bytes is shorter than its header")
-    kind, flags, arg, stream = HEADER.unpack_from(message)
+    kind, flags, arg, stream = HEADER.unpack_from(frame)
     if flags or (arg and kind in _WITHOUT_ARG):
         raise Violation(f"{name_of(kind)} has flags {flags:#x} and arg {arg}")
-    limit = MAX_DATA if kind == DATA else MAX_CONTROL
+    limit = MAX_DATA if kind in (DATA, BUNDLE) else MAX_CONTROL
     if size - HEADER_SIZE > limit:
         raise Violation(f"{name_of(kind)} with {size - HEADER_SIZE} bytes is over the limit of {limit}")
     return kind, arg, stream

@@ -1,7 +1,8 @@
 """The multiplexer over one WebSocket, without the WebSocket.
 
-A `Session` takes whole messages and the time (`now`, monotonic seconds), and returns events; it gives
-out frames when its driver asks for the next one. It never sleeps, logs, or opens anything.
+A `Session` takes frames and the time (`now`, monotonic seconds), and returns events; it gives out frames
+when its driver asks for the next one. Which of them share a message is the driver's affair. A session
+never sleeps, logs, or opens anything.
 
 `receive` raises `Violation` when the peer breaks the protocol: the driver then closes with 1002, and only
 this session ends. The other methods raise `Misuse` when the driver breaks it, and `KeyError` for a stream
@@ -221,6 +222,11 @@ class Session:
         elif stream.finished:
             self._forget(stream)
 
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing waits to be sent, and `relieved` and `over` have no streams to name."""
+        return self._schedule.idle and not (self._relieved or self._over)
+
     def relieved(self) -> list[int]:
         """The streams whose callers may send again; each is named once."""
         names, self._relieved = self._relieved, []
@@ -294,20 +300,20 @@ class Session:
 
     # --- frames, inwards -----------------------------------------------------------------------
 
-    def receive(self, message: bytes | memoryview, now: float) -> Event | None:
-        """Take one message. Raises `Violation`; what it leaves behind is then of no use but to be closed."""
+    def receive(self, frame: bytes | memoryview, now: float) -> Event | None:
+        """Take one frame. Raises `Violation`; what it leaves behind is then of no use but to be closed."""
         self._liveness.heard_at = now
-        kind, arg, number = frames.decode_header(message)
+        kind, arg, number = frames.decode_header(frame)
         stream = self._streams.get(number)
         if stream is None or stream.closed:
-            return self._on_other_frame(kind, arg, number, message, now)
+            return self._on_other_frame(kind, arg, number, frame, now)
         if kind == DATA:
-            data = memoryview(message)[HEADER_SIZE:]
+            data = memoryview(frame)[HEADER_SIZE:]
             if not data or not stream.remote_may_send:
                 raise Violation(f"DATA of {len(data)} bytes on a stream that is {stream.state.name}")
             stream.window.receive(len(data))
             return DataReceived(number, data)
-        return self._on_stream_frame(stream, kind, arg, bytes(message[HEADER_SIZE:]))
+        return self._on_stream_frame(stream, kind, arg, bytes(frame[HEADER_SIZE:]))
 
     def _on_stream_frame(self, stream: Stream, kind: int, arg: int, payload: bytes) -> Event | None:
         number = stream.number
@@ -336,7 +342,7 @@ class Session:
         return AcceptReceived(number)
 
     def _on_other_frame(
-        self, kind: int, arg: int, number: int, message: bytes | memoryview, now: float
+        self, kind: int, arg: int, number: int, frame: bytes | memoryview, now: float
     ) -> Event | None:
         """What belongs to the session, opens a stream, or comes late."""
         if self._handshake.phase is Phase.CLOSED:
@@ -346,9 +352,9 @@ class Session:
         if self._schedule.backlog >= MAX_BACKLOG:
             raise Violation(f"{self._schedule.backlog} bytes wait for a peer that asks and does not read")
         if kind == FrameType.OPEN:
-            return self._on_open(number, arg, bytes(message[HEADER_SIZE:]), now)
+            return self._on_open(number, arg, bytes(frame[HEADER_SIZE:]), now)
         if not number:
-            return self._on_session_frame(kind, arg, bytes(message[HEADER_SIZE:]), now)
+            return self._on_session_frame(kind, arg, bytes(frame[HEADER_SIZE:]), now)
         if kind not in STREAM_FRAMES or number > self._highest:
             raise Violation(f"{frames.name_of(kind)} for stream {number}, which was never opened")
         return None
@@ -388,7 +394,7 @@ class Session:
         if kind == FrameType.GOAWAY:
             self._goaway_received = True
             return GoawayReceived(arg, frames.decode_goaway(payload))
-        raise Violation(f"{frames.name_of(kind)} without a stream")
+        raise Violation(f"{frames.name_of(kind)} is no frame of a session")
 
     # --- streams, kept -------------------------------------------------------------------------
 
