@@ -29,7 +29,12 @@ def debian(program: str, package: str) -> Path:
             raise Unavailable(f"{program} is not installed; its Debian package is {package}")
         # Without a runlevel no service of the package is started.
         quiet = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-        _run([apt, "install", "-q", "-y", "--no-install-recommends", package], quiet)
+        install = [apt, "install", "-q", "-y", "--no-install-recommends", package]
+        try:
+            _run(install, quiet)
+        except Unavailable:  # a fresh machine knows no packages yet
+            _run([apt, "update", "-q"], quiet)
+            _run(install, quiet)
         found = _which(program)
         if found is None:
             raise Unavailable(f"the package {package} has no program {program}")
