@@ -1,1 +1,1 @@
-"""What Aditus must hold by itself, measured with real processes: `python -m bench.limits [NAME …] [--full]`."""
+"""What Aditus must hold by itself, measured with its real programs: `python -m bench.limits`."""

@@ -14,7 +14,7 @@ Answer = tuple[bool, Any]
 
 
 class Child:
-    """A process that runs `main` with its end of a pipe. It ends at `with`'s end, by process id, or at EOF."""
+    """A process that runs `main` with its end of a pipe. The end of `with` ends it, by process id."""
 
     def __init__(self, name: str, main: Callable[[Connection], None]) -> None:
         spawn = multiprocessing.get_context("spawn")

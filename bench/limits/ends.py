@@ -130,6 +130,8 @@ class Ends:
             self._selector.register(end.sock, events, lambda mask: self._ready(end, mask))
 
     def _ready(self, end: _End, mask: int) -> None:
+        if end.sock.fileno() < 0:
+            return  # it was ended in this turn
         if end.head is not None:
             self._be_told(end, end.head)
             return

@@ -16,7 +16,7 @@ EVERY: dict[str, Callable[..., Iterator[Row]]] = {
 
 
 def measure(name: str, *, full: bool) -> Iterator[Row]:
-    """The rows of one measurement, as they come. Raises `Broken`, and `AditusError` for what the API refuses."""
+    """The rows of one measurement, as they come. Raises `Broken`; `AditusError` for what the API refuses."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
     with ExitStack() as stack:

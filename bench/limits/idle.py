@@ -52,9 +52,11 @@ def measure(place: Place, *, full: bool) -> Iterator[Row]:
 def _wait_attached(swarms: Sequence[Child], count: int, after: float) -> float:
     """Wait until all are attached, since a moment after `after` the last of them: that moment."""
     until = time.monotonic() + ATTACH_SECONDS
-    while time.monotonic() < until:
-        states = [one.ask("attached", after) for one in swarms]
-        if sum(attached for attached, _ in states) == count:
+    while True:
+        states: list[tuple[int, float]] = [one.ask("attached", after) for one in swarms]
+        there = sum(attached for attached, _ in states)
+        if there == count:
             return max(since for _, since in states)
+        if time.monotonic() > until:
+            raise Broken(f"after {ATTACH_SECONDS:.0f} s only {there} of {count} agents are attached")
         time.sleep(LOOK_EVERY)
-    raise Broken(f"after {ATTACH_SECONDS:.0f} s only {sum(attached for attached, _ in states)} are attached")

@@ -69,7 +69,7 @@ def _by_key(resets: Mapping[int, float], commit: float) -> list[float]:
 
 
 class _Commit:
-    """Sees the next change of any key's state as another reader of the database does, to a fraction of 1 ms."""
+    """Sees the next change of a key as any reader of the database does, to a fraction of a millisecond."""
 
     LOOK_EVERY = 0.0002
 

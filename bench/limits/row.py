@@ -27,7 +27,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`measurement` is the name it is asked for by, `values` are named min, median, max, or p50, p99, last."""
+    """`measurement` is the name it is asked for by; `values` have names as min, median, max, p99."""
 
     measurement: str
     what: str

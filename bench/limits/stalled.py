@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
 
+from aditus.client.rest import Client
 from aditus.wire.credit import MAX_WINDOW
 from bench.limits import ends
 from bench.limits.child import Child
 from bench.limits.ends import Behave
 from bench.limits.row import Goal, Row, spread
 from bench.limits.serving import Serving, highest
-from bench.programs import Place, Program
+from bench.programs import Broken, Place, Program
 
 NAME = "stalled"
 OTHERS = 99
@@ -22,12 +23,12 @@ FILLING_SECONDS = 0.5
 
 
 def measure(place: Place, *, full: bool) -> Iterator[Row]:
-    """Readers are the apps (down), and then the service (up). The stalled one comes and goes in each round."""
+    """Readers are the apps (down), then the service (up). The stalled one comes and goes in each round."""
     rounds, seconds = (5, 5.0) if full else (3, 1.0)
     serving = Serving(place)
-    with ends.child("apps") as apps, ends.child("service") as service:
+    with ends.child("apps") as apps, ends.child("service") as service, serving.client() as api:
         port, agent = serving.agent(service.ask("listen"))
-        tunnel = _Tunnel(apps, service, port, serving.program, agent)
+        tunnel = _Tunnel(apps, service, port, serving.program, agent, api)
         for way in ("down", "up"):
             yield from tunnel.measure(way, rounds, seconds)
 
@@ -39,6 +40,7 @@ class _Tunnel:
     port: int
     relay: Program
     agent: Program
+    api: Client
 
     def measure(self, way: str, rounds: int, seconds: float) -> Iterator[Row]:
         down = way == "down"
@@ -46,11 +48,14 @@ class _Tunnel:
         self._connect(OTHERS, 0, down, Behave.READ)
         self._half(readers, 2 * seconds)  # what is taken for any stream, is taken now
         kept: list[float] = []
+        rate = 0.0
         grown: dict[str, list[float]] = {"relay": [], "agent": []}
         for _ in range(rounds):
             rate, memory = self._half(readers, seconds)
             self._connect(1, OTHERS, down, Behave.NOTHING)
             self._half(readers, FILLING_SECONDS)
+            if (streams := len(self.api.streams())) != OTHERS + 1:
+                raise Broken(f"there are {streams} streams, and not {OTHERS + 1}")
             rate_with, memory_with = self._half(readers, seconds)
             readers.ask("reset", OTHERS)
             kept.append(100 * rate_with / rate)

@@ -1,4 +1,4 @@
-"""Many agents in one process, each as `aditus connect` makes it: its own link, proof, streams and back-off."""
+"""Many agents in one process, each as `aditus connect` makes it, with a link and a back-off of its own."""
 
 import asyncio
 import logging
