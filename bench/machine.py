@@ -11,6 +11,7 @@ from bench import install
 from bench.install import Unavailable
 from bench.programs import ROOT
 
+CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 TOOLS = {"iperf3": "--version", "wrk": "-v", "nginx": "-v"}
 
 
@@ -22,7 +23,7 @@ def describe() -> dict[str, str]:
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "processor": f"{model[1] if model else platform.machine()}, {os.cpu_count()} cores",
         "memory": f"{int(memory[1]) / 2**20:.0f} GiB" if memory else "unknown",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release()}, TCP with {CONGESTION.read_text().strip()}",
         "Python": platform.python_version(),
         "Aditus": _commit(),
         "tools": ", ".join(_version(name, option) for name, option in TOOLS.items()),
@@ -38,6 +39,8 @@ def _commit() -> str:
 
 def _version(name: str, option: str) -> str:
     try:
-        return install.version([install.debian(name, name), option])
+        said = install.version([install.debian(name, name), option])
     except Unavailable:
         return f"no {name}"
+    number = re.search(r"\d+(\.\d+)+", said)
+    return f"{name} {number[0] if number else said}"

@@ -1,6 +1,7 @@
 """Programs that the bench starts: each with a log of its own, watched, measured, and ended by process id."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -67,6 +68,11 @@ class Program:
     def tail(self) -> str:
         """Its last lines, as one."""
         return " / ".join(self.said().splitlines()[-3:]) or "it wrote nothing"
+
+    def has_read(self) -> int:
+        """Bytes that it has read so far, from files and sockets."""
+        counts = re.search(r"^rchar: (\d+)$", Path(f"/proc/{self.pid}/io").read_text(), re.MULTILINE)
+        return int(counts[1]) if counts else 0
 
     def resident(self) -> int:
         """The resident memory of it and its children in bytes; a page that they share counts in each."""

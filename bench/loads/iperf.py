@@ -1,7 +1,7 @@
 """iperf3, both sides of it: bulk through a way, or beside something else that is measured."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +10,13 @@ from typing import Any
 
 from bench import install
 from bench.loads.load import Turn
-from bench.programs import LOOPBACK, PATIENCE, Broken, Place, Program
+from bench.programs import LOOPBACK, PATIENCE, Broken, Place, Program, wait_for
 from bench.targets import IPERF
 
 DIRECTIONS = ("down", "up")
 """Down: from the service to the app."""
+BEGUN = 2**21
+"""Bytes: more than iperf3 reads before the first of its data (libraries, and what it agrees on)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +29,37 @@ class Bulk:
 
 def bulk(turn: Turn, direction: str, streams: int = 1) -> Bulk:
     """Send as much as goes for the turn's seconds, over so many streams."""
-    with running(turn, direction, streams) as finish:
-        return finish()
+    with running(turn, direction, streams) as begun:
+        return begun.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Bulk that goes on."""
+
+    client: Program
+    server: Program
+    direction: str
+    seconds: int
+
+    def received(self) -> int:
+        """Bytes that have arrived so far, roughly. `Broken` if the transfer has ended."""
+        for program in (self.client, self.server):
+            if program.ended():
+                raise Broken(program.ended())
+        return (self.client if self.direction == "down" else self.server).has_read()
+
+    def finish(self) -> Bulk:
+        """Wait for the end."""
+        ends = [_ended(self.client, self.seconds), _ended(self.server, self.seconds)]
+        # What has arrived is what counts, and the receiver is the one who knows it.
+        return parse(ends[0] if self.direction == "down" else ends[1], ends[0])
 
 
 @contextmanager
-def running(turn: Turn, direction: str, streams: int = 1) -> Iterator[Callable[[], Bulk]]:
-    """Bulk that has begun; calling the value waits for its end. A server of its own each time, so that one
-    test that went wrong does not spoil the next.
+def running(turn: Turn, direction: str, streams: int = 1) -> Iterator["Running"]:
+    """Bulk of which some has arrived. A server of its own each time, so that one test that went wrong does
+    not spoil the next.
     """
     iperf3 = install.debian("iperf3", "iperf3")
     port = turn.targets.ports[IPERF]
@@ -47,12 +72,9 @@ def running(turn: Turn, direction: str, streams: int = 1) -> Iterator[Callable[[
         backwards = ["-R"] if direction == "down" else []
         client = place.start("iperf3", [*command, "-P", str(streams), *backwards])
 
-        def finish() -> Bulk:
-            ends = [_ended(client, turn.seconds), _ended(server, turn.seconds)]
-            # What has arrived is what counts, and the receiver is the one who knows it.
-            return parse(ends[0] if direction == "down" else ends[1], ends[0])
-
-        yield finish
+        bulk = Running(client, server, direction, turn.seconds)
+        wait_for(lambda: bulk.received() > BEGUN, lambda: f"no bulk arrives: {client.tail()}", client)
+        yield bulk
 
 
 def parse(receiver: str, client: str) -> Bulk:

@@ -4,9 +4,11 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 from aditus.client.rest import Client
 from aditus.domain.model import KeyState
@@ -17,9 +19,13 @@ from bench.programs import Broken, tool
 from bench.targets import ECHO, IPERF
 from bench.ways.aditus import CAPABILITY, Aditus, OpenedAditus
 
+T = TypeVar("T")
+
 STREAMS = 4
 EDGE = 0.5
-"""Seconds before and after the ping-pong in which bulk runs already, or still."""
+"""Seconds that bulk gets to be up to speed."""
+SPARE = 5
+"""Seconds that bulk would go on after the ping-pong, so that it is sure to last for all of it."""
 KEYS = 500
 EVERY = 0.1
 """Seconds from one list to the next."""
@@ -48,7 +54,6 @@ def beside_bulk(*, quick: bool) -> Load:
         partial(_beside_bulk, directions),
         needs=(IPERF,),
         rounds=1 if quick else None,
-        at_least=2,
     )
 
 
@@ -73,11 +78,11 @@ def beside_lists(*, quick: bool) -> Load:
 def _beside_bulk(directions: tuple[str, ...], turn: Turn) -> Measured:
     measured = Measured({})
     for direction in directions:
-        alone = iperf.bulk(turn, direction, STREAMS).rate
-        with iperf.running(turn, direction, STREAMS) as finish:
-            time.sleep(EDGE)  # so long bulk has the way for itself, to get up to speed
-            times = _ping(turn, turn.seconds - 2 * EDGE)
-            beside = finish().rate
+        longer = replace(turn, seconds=2 * turn.seconds + SPARE)
+        with iperf.running(longer, direction, STREAMS) as bulk:
+            time.sleep(EDGE)  # to get up to speed
+            alone, _ = _rate(bulk, lambda: time.sleep(turn.seconds))
+            beside, times = _rate(bulk, lambda: _ping(turn, turn.seconds))
         measured.curves[direction] = times
         measured.values |= {
             f"pingpong.{direction}.p50": _at(times, 50),
@@ -87,6 +92,13 @@ def _beside_bulk(directions: tuple[str, ...], turn: Turn) -> Measured:
             f"pingpong.{direction}.kept": 100 * beside / alone,
         }
     return measured
+
+
+def _rate(bulk: iperf.Running, meanwhile: Callable[[], T]) -> tuple[float, T]:
+    """How much of it arrives while something else is done, in Gbit/s, and what came of that."""
+    before, began = bulk.received(), time.monotonic()
+    result = meanwhile()
+    return (bulk.received() - before) * 8e-9 / (time.monotonic() - began), result
 
 
 def _beside_lists(turn: Turn) -> Measured:
