@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable
 from typing import cast
 
-from aditus.net import tcp
+from aditus.net import resets, tcp
 from aditus.net.mux import MuxStream
 from aditus.wire.errors import ResetReason
 
@@ -28,6 +28,7 @@ class Pump(asyncio.BufferedProtocol):
         self._reset_reason = reset_reason  # what a reset of the TCP side is called
         self._stream: MuxStream | None = None
         self._transport: asyncio.Transport | None = None
+        self._unwatch: Callable[[], None]
         self._early = bytearray()  # came before `_flow`; at most the first window
         self._flows = False
         self._unconsumed = 0  # bytes whose credit was not returned yet
@@ -50,6 +51,7 @@ class Pump(asyncio.BufferedProtocol):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         reset_on_close(transport)  # from now on: this process may be killed at any moment
         transport.set_write_buffer_limits(_DRAIN_BELOW, _DRAIN_BELOW)
+        self._unwatch = resets.watch(transport)
         if self.dead:
             self._later(self.abort)
         else:
@@ -106,6 +108,7 @@ class Pump(asyncio.BufferedProtocol):
             self._shut_down()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._unwatch()
         if not self.dead and self._stream is not None:
             if exc is None and self._fin_sent and self._fin_received:
                 self._settle()

@@ -17,6 +17,7 @@ from typing import Any, Protocol, cast
 import picows
 from python_socks import ProxyError
 
+from aditus.net import resets
 from aditus.wire.errors import CloseCode
 from aditus.wire.frames import MAX_FRAME, SUBPROTOCOL
 
@@ -102,6 +103,7 @@ class WebSocket(picows.WSListener):
         self._transport: picows.WSTransport | None = None
         self._said: tuple[int, str] | None = None
         self._farewell: asyncio.Task[None] | None = None
+        self._unwatch: Callable[[], None] | None = None
         self.writable = True
         """Whether the transport's buffer is below its high mark."""
 
@@ -142,6 +144,7 @@ class WebSocket(picows.WSListener):
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self._transport = transport
         transport.underlying_transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
+        self._unwatch = resets.watch(transport.underlying_transport)
         self._handler.connected(self)
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
@@ -169,6 +172,8 @@ class WebSocket(picows.WSListener):
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
         self._transport = None
+        if self._unwatch is not None:
+            self._unwatch()
         if transport.is_client_side:
             self._farewell = asyncio.get_running_loop().create_task(_see_off(transport))
         handshake: picows.picows.WSCloseHandshake | None = transport.close_handshake
