@@ -32,7 +32,8 @@ class Child:
                 raise Broken(f"{self.name} does not answer to {method}")
             is_good, answer = self._pipe.recv()
         except (EOFError, OSError) as error:
-            raise Broken(f"{self.name} has ended") from error
+            self._process.join(STOP_SECONDS)
+            raise Broken(f"{self.name} has ended with exit code {self._process.exitcode}") from error
         if not is_good:
             raise Broken(f"{self.name}: {method}: {answer}")
         return answer

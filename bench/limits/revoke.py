@@ -33,7 +33,7 @@ def measure(place: Place, *, full: bool) -> Iterator[Row]:
     ):
         names, ports, members = serving.members(keys, 1, service.ask("listen"))
         agents.ask("start", serving.ca_file, members)
-        agents.wait_until("attached_count", keys)
+        swarm.wait_attached([agents], keys)
         every_port = [port for port in ports for _ in range(STREAMS_EACH)]
         apps.ask("connect", every_port, 0, Behave.READ, Behave.READ)
         service.wait_until("streams", streams)

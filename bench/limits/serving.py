@@ -110,6 +110,12 @@ def peak(program: Program) -> int:
     return int(found[1]) * 1_024
 
 
+def cpu_seconds(program: Program) -> float:
+    """What this process has used of all cores so far."""
+    fields = Path(f"/proc/{program.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def highest(seconds: float, *programs: Program) -> list[int]:
     """Look on for so long; the most memory in bytes that each had resident meanwhile."""
     most = [0] * len(programs)

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import ssl
+import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -18,7 +20,10 @@ from aditus.net import tls
 from aditus.net.mux import Resources
 from aditus.wiring import process
 from bench.limits.child import Child, answer
+from bench.programs import Broken
 
+ATTACH_SECONDS = 180.0
+LOOK_EVERY = 0.3
 AT_ONCE = 25
 """Agents that are started together: the beginning is no part of any measurement."""
 
@@ -44,15 +49,9 @@ class Swarm:
         """Start these agents, a few at a time."""
         self._spawn(self._start(tls.client_context(Path(ca_file)), members))
 
-    def attached(self, after: float = 0.0) -> tuple[int, float]:
-        """How many are attached since a moment after `after`, and the last such moment (Unix seconds)."""
-        rows = [agent.rows()[0] for agent in self._agents]
-        since = [row.since for row in rows if row.state == "attached" and row.since > after]
-        return len(since), max(since, default=0.0)
-
-    def attached_count(self) -> int:
-        """How many are attached."""
-        return self.attached()[0]
+    def attached(self, after: float = 0.0) -> list[float]:
+        """Since when each agent is attached that is so since a moment after `after` (Unix seconds)."""
+        return _attached(self._agents, after)
 
     def _spawn(self, work: Coroutine[None, None, object]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -60,6 +59,7 @@ class Swarm:
 
     async def _start(self, trust: ssl.SSLContext, members: Sequence[Member]) -> None:
         for first in range(0, len(members), AT_ONCE):
+            began = len(self._agents)
             for member in members[first : first + AT_ONCE]:
                 signer = KeySigner(parse_access_key(member.secret))
                 settings = AgentSettings(
@@ -68,7 +68,7 @@ class Swarm:
                 agent = Agent(settings, signer, trust, self._resources)
                 self._agents.append(agent)
                 self._spawn(agent.run())
-            while self.attached()[0] < len(self._agents):  # noqa: ASYNC110  no event tells of all
+            while len(_attached(self._agents[began:])) < len(self._agents) - began:  # noqa: ASYNC110  no event tells of all
                 await asyncio.sleep(0.005)
 
     async def run(self, pipe: Connection) -> int:
@@ -80,11 +80,17 @@ class Swarm:
                 over.set()
 
         asyncio.get_running_loop().add_reader(pipe.fileno(), asked)
+        os.set_blocking(pipe.fileno(), True)  # uvloop made it otherwise, and a request may come in pieces
         await over.wait()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         return 0
+
+
+def _attached(agents: Sequence[Agent], after: float = 0.0) -> list[float]:
+    rows = [agent.rows()[0] for agent in agents]
+    return [row.since for row in rows if row.state == "attached" and row.since > after]
 
 
 def _main(pipe: Connection) -> None:
@@ -95,3 +101,20 @@ def _main(pipe: Connection) -> None:
 def child(name: str) -> Child:
     """A process of agents."""
     return Child(name, _main)
+
+
+def wait_attached(swarms: Sequence[Child], count: int) -> None:
+    """Wait until so many agents are attached. Raises `Broken`."""
+    there = len(attached(swarms, count))
+    if there < count:
+        raise Broken(f"after {ATTACH_SECONDS:.0f} s only {there} of {count} agents are attached")
+
+
+def attached(swarms: Sequence[Child], count: int, after: float = 0.0) -> list[float]:
+    """Wait until so many are attached since after `after`, for `ATTACH_SECONDS` at most: since when."""
+    until = time.monotonic() + ATTACH_SECONDS
+    while True:
+        since: list[float] = [moment for one in swarms for moment in one.ask("attached", after)]
+        if len(since) == count or time.monotonic() > until:
+            return since
+        time.sleep(LOOK_EVERY)
