@@ -38,6 +38,7 @@ class Resources:
     budget: Budget = field(default_factory=lambda: Budget(PROCESS_BUDGET))
     limits: Limits = field(default_factory=Limits)
     receive_buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(RECEIVE_SIZE)))
+    violations: int = 0  # sessions that ended because their peer broke the protocol
 
     def session_budget(self) -> Budget:
         """A session's share, spent from the process's budget."""
@@ -258,6 +259,7 @@ class Mux:
         self.flush_soon()
 
     def violated(self, what: str) -> None:
+        self.resources.violations += 1
         _log.warning("closing a session: its peer broke the protocol: %s", what)
         self.close(CloseCode.PROTOCOL, "protocol", ResetReason.PROTOCOL)
 

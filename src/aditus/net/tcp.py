@@ -18,11 +18,16 @@ from typing import Any
 
 import aiofastnet
 
+from aditus.net.door import Door
+
 _log = logging.getLogger(__name__)
 
 OTHER_ADDRESS_SECONDS = 1.5
 """How long an address of a name may take to answer while there is another one to try."""
 BACKLOG = 4_096
+"""Connections that wait in the kernel until they are accepted."""
+ACCEPTED_AT_ONCE = 64
+"""Connections that are accepted in one turn of the loop: so few still come through after a `hold`."""
 TOLD_EVERY_SECONDS = 10.0
 """How often the log says that descriptors are used up."""
 
@@ -75,23 +80,80 @@ def _literal(host: str, port: int) -> list[tuple[Any, ...]]:
         return []
 
 
-async def listen(host: str, port: int, protocol: Callable[[], asyncio.BaseProtocol]) -> asyncio.Server:
+async def listen(host: str, port: int, protocol: Callable[[], asyncio.BaseProtocol]) -> "Listener":
     """Listen on host:port, which must be an address of this machine. Raises `OSError` when it is taken."""
-    loop = asyncio.get_running_loop()
     sock = listening_socket(host, port)
     try:
         # Linux hands it on to what is accepted: what nobody can serve any more does not end cleanly.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
-        return await aiofastnet.create_server(loop, protocol, sock=sock, backlog=BACKLOG)
+        sock.listen(BACKLOG)
     except BaseException:
         sock.close()
         raise
+    listener = Listener(sock, protocol)
+    await asyncio.sleep(0)  # an offer may ask for a thousand of them
+    return listener
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
+class Listener:
+    """Accepts connections, each for a new protocol, until it is closed; while it is held they wait."""
+
+    def __init__(self, sock: socket.socket, protocol: Callable[[], asyncio.BaseProtocol]) -> None:
+        self._sock = sock
+        self._protocol = protocol
+        self._loop = asyncio.get_running_loop()
+        self._arriving: set[asyncio.Task[None]] = set()
+        self.held = True
+        self.go_on()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        port: int = self._sock.getsockname()[1]
+        return port
+
+    def hold(self) -> None:
+        """Accept nobody for now: who connects waits in the kernel's queue."""
+        if not self.held:
+            self.held = True
+            self._loop.remove_reader(self._sock.fileno())
+
+    def go_on(self) -> None:
+        """Accept again, those first that waited."""
+        if self.held:
+            self.held = False
+            self._loop.add_reader(self._sock.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Stop listening; who waits is reset."""
+        self.hold()
+        self._sock.close()
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTED_AT_ONCE):
+            try:
+                sock, _ = self._sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            task = self._loop.create_task(self._take(sock))
+            self._arriving.add(task)
+            task.add_done_callback(self._arriving.discard)
+
+    async def _take(self, sock: socket.socket) -> None:
+        if self._sock.fileno() < 0:  # closed meanwhile
+            sock.close()
+            return
+        try:
+            await aiofastnet.connect_accepted_socket(self._loop, self._protocol, sock)
+        except OSError as error:
+            sock.close()
+            _log.debug("a connection ended while it was accepted: %s", error)
+
+
+def listening_socket(host: str, port: int) -> "ListeningSocket":
     """A bound socket, so that a taken port is known at once. Port 0 lets the system choose."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = _Listener(family, socket.SOCK_STREAM)
+    sock = ListeningSocket(family, socket.SOCK_STREAM)
     try:
         if hasattr(socket, "SO_REUSEADDR"):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -103,26 +165,37 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return sock
 
 
-class _Listener(socket.socket):
-    """A listening socket that resets who knocks when the process has no descriptor left.
+class ListeningSocket(socket.socket):
+    """A listening socket that resets who knocks when its door is full, or the process has no descriptor left.
 
-    Else they would wait and be seen in every turn of the loop, each time with a line in the log (aiofastnet
-    1.2 fails in its attempt to pause). One descriptor is kept in reserve, to take them and put them down.
+    Without descriptors they would wait and be seen in every turn of the loop, each time with a line in the
+    log (aiofastnet 1.2 fails in its attempt to pause). One descriptor is kept in reserve, to take them and
+    put them down.
     """
 
     def __init__(self, family: int, kind: int) -> None:
         super().__init__(family, kind)
         self._reserve = os.open(os.devnull, os.O_RDONLY)
         self._told_at = -TOLD_EVERY_SECONDS
+        self.door: Door | None = None
+        """Who may come in; None: everybody."""
 
     def accept(self) -> tuple[socket.socket, Any]:
         try:
-            return super().accept()
+            sock, address = super().accept()
+            return (sock, address) if self.door is None else (self._greet(sock, address, self.door), address)
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
             self._put_down(error)
         raise BlockingIOError  # nobody to serve
+
+    def _greet(self, sock: socket.socket, address: tuple[Any, ...], door: Door) -> socket.socket:
+        if door.enter(sock.fileno(), address[0]):
+            return _Guest(sock, door)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
+        sock.close()
+        raise ConnectionAbortedError  # nobody to serve, but the next one may come from elsewhere
 
     def _put_down(self, error: OSError) -> None:
         if time.monotonic() - self._told_at >= TOLD_EVERY_SECONDS:
@@ -150,3 +223,15 @@ class _Listener(socket.socket):
         if self._reserve >= 0:
             os.close(self._reserve)
         self._reserve = -1
+
+
+class _Guest(socket.socket):
+    """A connection that gives its place at the door back when it ends, if not before."""
+
+    def __init__(self, sock: socket.socket, door: Door) -> None:
+        super().__init__(sock.family, sock.type, sock.proto, sock.detach())
+        self._door = door
+
+    def close(self) -> None:
+        self._door.leave(self.fileno())
+        super().close()

@@ -18,6 +18,7 @@ import picows
 from python_socks import ProxyError
 
 from aditus.net import resets
+from aditus.net.tcp import ACCEPTED_AT_ONCE, BACKLOG
 from aditus.wire.errors import CloseCode
 from aditus.wire.frames import MAX_FRAME, SUBPROTOCOL
 
@@ -27,12 +28,15 @@ HANDSHAKE_SECONDS = 5.0
 """How long TLS, and then the HTTP upgrade, may each take."""
 CLOSE_SECONDS = 2.0
 """How long a peer may take to read what is left before a close becomes an abort."""
-WRITE_HIGH = 262_144
+WRITE_HIGH = 65_536
 """Bytes in the transport's buffer above which no further frame is chosen: later ones may be more urgent."""
-WRITE_LOW = 65_536
+WRITE_LOW = 16_384
+UNSENT = 65_536
+"""Bytes that the kernel takes ahead of the network, where it can be told (`TCP_NOTSENT_LOWAT`)."""
+ENCRYPTED = 4 * (16_384 + 64)
+"""Bytes of TLS records that are made ahead of the kernel: four of the largest ones."""
 READ_BUFFER = 16_384
 """Bytes of a fresh receive buffer; it grows with the frames that come, up to one frame and a read."""
-BACKLOG = 4_096
 NORMAL = 1000
 """The close code of one who names none."""
 LAST_CLOSE_CODE = 4_999
@@ -133,6 +137,14 @@ class WebSocket(picows.WSListener):
         asyncio.get_running_loop().call_later(CLOSE_SECONDS, transport.disconnect, False)
 
     @property
+    def descriptor(self) -> int:
+        """The descriptor of its socket; -1 when it is gone."""
+        if self._transport is None:
+            return -1
+        descriptor: int = self._transport.underlying_transport.get_extra_info("socket").fileno()
+        return descriptor
+
+    @property
     def peer(self) -> str:
         """The address of the other side as `host:port`, IPv6 in brackets."""
         if self._transport is None:
@@ -144,6 +156,9 @@ class WebSocket(picows.WSListener):
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self._transport = transport
         transport.underlying_transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            sock: socket.socket = transport.underlying_transport.get_extra_info("socket")
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
         self._unwatch = resets.watch(transport.underlying_transport)
         self._handler.connected(self)
 
@@ -240,22 +255,25 @@ async def serve(
         response = picows.WSUpgradeResponse.create_101_response({"Sec-WebSocket-Protocol": SUBPROTOCOL})
         return picows.WSUpgradeResponseWithListener(response, WebSocket(answer))
 
-    deadlines: dict[str, Any] = {
+    of_tls: dict[str, Any] = {
         "ssl_handshake_timeout": handshake_seconds,
         "ssl_shutdown_timeout": CLOSE_SECONDS,
+        "ssl_outgoing_bio_size": ENCRYPTED,
     }
-    return await picows.ws_create_server(
+    server = await picows.ws_create_server(
         listener,
         sock=sock,
         ssl=tls,
-        backlog=BACKLOG,
+        backlog=ACCEPTED_AT_ONCE,  # else a crowd is taken in whole before anyone's handshake goes on
         websocket_handshake_timeout=handshake_seconds,
         enable_auto_pong=False,
         max_frame_size=MAX_FRAME,
         read_buffer_init_size=READ_BUFFER,
         use_aiofastnet=True,
-        **(deadlines if tls else {}),
+        **(of_tls if tls else {}),
     )
+    sock.listen(BACKLOG)  # that many may wait
+    return server
 
 
 async def dial(
@@ -287,6 +305,7 @@ async def dial(
             use_aiofastnet=True,
             ssl_handshake_timeout=HANDSHAKE_SECONDS,
             ssl_shutdown_timeout=CLOSE_SECONDS,
+            ssl_outgoing_bio_size=ENCRYPTED,
             happy_eyeballs_delay=0.25,
         )
     except picows.WSHandshakeError as error:

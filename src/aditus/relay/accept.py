@@ -16,6 +16,7 @@ from http import HTTPStatus
 from aditus.domain.model import RelayKey
 from aditus.domain.policy import Denied, key_verdict
 from aditus.domain.ports import Verifier
+from aditus.net.door import Door
 from aditus.net.mux import Mux, MuxStream, Resources
 from aditus.net.ws import Refusal, Upgrade
 from aditus.relay.keyring import Keyring
@@ -53,6 +54,7 @@ class Acceptor:
         registry: Registry,
         verifier: Verifier,
         resources: Resources,
+        door: Door,
         *,
         registered: Callable[[Tunnel], None],
         offered: Callable[[Tunnel, Offer], None],
@@ -64,6 +66,7 @@ class Acceptor:
         self._registry = registry
         self._verifier = verifier
         self._resources = resources
+        self._door = door
         self._registered = registered
         self._offered = offered
         self._removed = removed
@@ -168,6 +171,9 @@ class Acceptor:
             visit.mux.close(CloseCode.DRAIN, "drain", ResetReason.DRAIN)
             return None
         visit.mux.session.admit(time.monotonic())
+        ws = visit.mux.ws
+        if ws is not None:
+            self._door.leave(ws.descriptor)
         tunnel = Tunnel(
             tunnel_id=secrets.token_hex(8),
             key_id=key.key_id,
@@ -176,7 +182,7 @@ class Acceptor:
             mux=visit.mux,
             program=hello.program,
             host=hello.host,
-            peer=visit.mux.ws.peer if visit.mux.ws is not None else "",
+            peer=ws.peer if ws is not None else "",
             attached_at=time.time(),
         )
         superseded = self._registry.add(tunnel)

@@ -8,11 +8,14 @@ otherwise apps see a refused connection.
 import asyncio
 import errno
 import logging
+import time
+from collections.abc import Callable
 
 from aditus.domain.model import PortStatus
 from aditus.net import tcp
 from aditus.net.pump import Pump
 from aditus.net.ws import format_address
+from aditus.relay.guard import Guard
 from aditus.relay.open import Opener
 from aditus.relay.settings import LOWEST_LISTENER_PORT, RelaySettings
 from aditus.telemetry.log import fields
@@ -20,6 +23,9 @@ from aditus.wire.errors import CannotOpen, ResetReason
 from aditus.wire.frames import Verdict
 
 _log = logging.getLogger(__name__)
+
+TOLD_EVERY_SECONDS = 10.0
+"""How often the log says that apps have to wait."""
 
 _TARGET_FAILURES = frozenset(
     {ResetReason.TARGET_REFUSED, ResetReason.TARGET_TIMEOUT, ResetReason.TARGET_UNRESOLVED}
@@ -29,26 +35,46 @@ _TARGET_FAILURES = frozenset(
 class AppPump(Pump):
     """The pump of an app's connection: it opens the stream as soon as the app is there."""
 
-    def __init__(self, key_id: str, port: int, opener: Opener) -> None:
+    def __init__(self, key_id: str, port: int, opener: Opener, full: Callable[[], None]) -> None:
         super().__init__(ResetReason.APP_RESET)
         self._key_id = key_id
         self._port = port
         self._opener = opener
+        self._full = full
+        self._guard: Guard | None = None  # while the agent has not accepted
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         source = format_address(transport.get_extra_info("peername"))
         try:
-            self.bind(self._opener.open(self._key_id, self._port, source, self))
+            stream, self._guard = self._opener.open(self._key_id, self._port, source, self)
         except CannotOpen as error:
             _log.info("refused an app: %s", error.reason.token, extra=fields(port=self._port, source=source))
             self.refuse()
+            return
+        self.bind(stream)
+        if self._guard.shut:
+            self._full()
+
+    def accepted(self) -> None:
+        self._leave(accepted=True)
+        super().accepted()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._leave(accepted=False)
 
     def cut(self, reason: ResetReason, detail: str) -> None:
         level = logging.INFO if reason in _TARGET_FAILURES else logging.DEBUG  # the others are told once
         text = f"{reason.token}, {detail}" if detail else reason.token
         _log.log(level, "a stream was reset: %s", text, extra=fields(port=self._port))
         super().cut(reason, detail)
+        self._leave(accepted=False)
+
+    def _leave(self, accepted: bool) -> None:
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.leave(accepted)
 
 
 class Ingress:
@@ -58,8 +84,9 @@ class Ingress:
         self._settings = settings
         self._opener = opener
         self._owners: dict[int, str] = {}
-        self._servers: dict[int, asyncio.Server] = {}
+        self._listeners: dict[int, tcp.Listener] = {}
         self._binding = asyncio.Lock()
+        self._told_at = -TOLD_EVERY_SECONDS
 
     async def serve(self, key_id: str, port: int) -> PortStatus:
         """Listen for apps of this key on this port, and say whether that is possible, or why not."""
@@ -71,9 +98,9 @@ class Ingress:
         if self._owners.setdefault(port, key_id) != key_id:
             return _status(port, Verdict.PORT_TAKEN, "another access key has this port on this relay")
         async with self._binding:
-            if port not in self._servers:
+            if port not in self._listeners:
                 try:
-                    server = await tcp.listen(host, port, lambda: self._pump(key_id, port))
+                    listener = await tcp.listen(host, port, lambda: self._pump(key_id, port))
                 except OSError as error:
                     if self._owners.get(port) == key_id:
                         del self._owners[port]
@@ -83,16 +110,21 @@ class Ingress:
                     )
                     return _status(port, Verdict.PORT_IN_USE, f"on the relay's host {why}")
                 if self._owners.get(port) != key_id:  # revoked while we were binding
-                    server.close()
+                    listener.close()
                     return _status(port, Verdict.PORT_NOT_ALLOWED, "the access key was revoked")
-                self._servers[port] = server
+                self._listeners[port] = listener
                 _log.info("listening for apps", extra=fields(listen=f"{host}:{port}"))
         return _status(port, Verdict.SERVED)
 
     def pause(self, port: int, key_id: str) -> None:
         """Close the listener of a port that no agent of its key serves now; the port stays the key's."""
-        if self._owners.get(port) == key_id and port in self._servers:
-            self._servers.pop(port).close()
+        if self._owners.get(port) == key_id and port in self._listeners:
+            self._listeners.pop(port).close()
+
+    def go_on(self, port: int, key_id: str) -> None:
+        """An agent of the key may have room again: who waited for the port is let in until there is none."""
+        if self._owners.get(port) == key_id and port in self._listeners:
+            self._listeners[port].go_on()
 
     def release(self, key_id: str) -> None:
         """The key is gone for good: close its listeners, and let others have its ports."""
@@ -102,12 +134,26 @@ class Ingress:
 
     def close(self) -> None:
         """Close every listener."""
-        for server in self._servers.values():
-            server.close()
-        self._servers.clear()
+        for listener in self._listeners.values():
+            listener.close()
+        self._listeners.clear()
 
     def _pump(self, key_id: str, port: int) -> AppPump:
-        return AppPump(key_id, port, self._opener)
+        return AppPump(key_id, port, self._opener, lambda: self._hold(port, key_id))
+
+    def _hold(self, port: int, key_id: str) -> None:
+        """Let who comes for this port wait, if no agent of its key has room."""
+        listener = self._listeners.get(port)
+        if listener is None or listener.held or not self._opener.is_full(key_id, port):
+            return
+        listener.hold()
+        if time.monotonic() - self._told_at >= TOLD_EVERY_SECONDS:
+            self._told_at = time.monotonic()
+            _log.warning(
+                "apps have to wait: too many streams are not accepted by the agent yet, or failed;"
+                " look whether its target answers",
+                extra=fields(port=port),
+            )
 
 
 def _status(port: int, verdict: Verdict, detail: str = "") -> PortStatus:

@@ -4,6 +4,7 @@ import time
 
 from aditus.domain.policy import Denied, port_verdict
 from aditus.net.mux import MuxStream, StreamEnd
+from aditus.relay.guard import Guard
 from aditus.relay.keyring import Keyring
 from aditus.relay.registry import Registry
 from aditus.wire.errors import CannotOpen, ResetReason
@@ -16,8 +17,11 @@ class Opener:
         self._keyring = keyring
         self._registry = registry
 
-    def open(self, key_id: str, port: int, source: str, end: StreamEnd) -> MuxStream:
-        """A stream for `port` of one of the key's agents. Raises `CannotOpen`. Never tries a second agent."""
+    def open(self, key_id: str, port: int, source: str, end: StreamEnd) -> tuple[MuxStream, Guard]:
+        """A stream for `port` of one of the key's agents, and the guard that it has to `leave`.
+
+        Raises `CannotOpen`. Never tries a second agent.
+        """
         key = self._keyring.get(key_id)
         verdict = self._keyring.verdict(key_id, time.time())
         if key is None or verdict is None:
@@ -29,7 +33,13 @@ class Opener:
         tunnel = self._registry.pick(key_id, port)
         if tunnel is None:
             raise CannotOpen(ResetReason.NO_AGENT)
-        return tunnel.mux.open(port, source, end)
+        stream = tunnel.mux.open(port, source, end)
+        tunnel.guard.enter()
+        return stream, tunnel.guard
+
+    def is_full(self, key_id: str, port: int) -> bool:
+        """Whether whoever comes for this port should wait."""
+        return self._registry.is_full(key_id, port)
 
 
 def reset_reason(denied: Denied) -> ResetReason:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from aditus.domain.model import PortStatus
 from aditus.net.mux import Mux
+from aditus.relay.guard import Guard
 
 
 @dataclass(slots=True, eq=False)
@@ -20,6 +21,7 @@ class Tunnel:
     peer: str
     attached_at: float
     ports: dict[int, PortStatus] = field(default_factory=dict)
+    guard: Guard = field(default_factory=Guard)
 
     def offers(self, port: int) -> bool:
         """Whether this relay serves the port for this tunnel, which does not leave."""
@@ -63,6 +65,7 @@ class Registry:
         """Forget a tunnel. False: it was forgotten before."""
         if self._tunnels.pop(tunnel.tunnel_id, None) is None:
             return False
+        tunnel.guard.close()
         self.free_slot(tunnel)
         of_key = self._by_key[tunnel.key_id]
         del of_key[tunnel.tunnel_id]
@@ -86,6 +89,17 @@ class Registry:
         return any(tunnel.offers(port) for tunnel in self.of_key(key_id))
 
     def pick(self, key_id: str, port: int) -> Tunnel | None:
-        """The tunnel for a new stream: the one with the fewest streams that serves the port."""
-        serving = [tunnel for tunnel in self.of_key(key_id) if tunnel.serves(port)]
-        return min(serving, key=lambda tunnel: tunnel.mux.session.streams, default=None)
+        """The tunnel for a new stream: of those that serve the port and are not shut the one with the fewest.
+
+        When all are shut, one of them: somebody was accepted just before.
+        """
+        serving = self._serving(key_id, port)
+        return min(serving, key=lambda tunnel: (tunnel.guard.shut, tunnel.mux.session.streams), default=None)
+
+    def is_full(self, key_id: str, port: int) -> bool:
+        """Whether there are tunnels that serve the port, and all are shut."""
+        serving = self._serving(key_id, port)
+        return bool(serving) and all(tunnel.guard.shut for tunnel in serving)
+
+    def _serving(self, key_id: str, port: int) -> list[Tunnel]:
+        return [tunnel for tunnel in self.of_key(key_id) if tunnel.serves(port)]

@@ -1,8 +1,8 @@
 """The relay's front door: start, feed, look, cut, drain. Everything here runs on the relay's loop."""
 
 import asyncio
+import functools
 import logging
-import socket
 import ssl
 import time
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,9 @@ from aditus.domain.model import Cut, KeyChanges, PortStatus, StreamView, TunnelV
 from aditus.domain.policy import Denied, port_verdict
 from aditus.domain.ports import Verifier
 from aditus.net import ws
+from aditus.net.door import Door
 from aditus.net.mux import Resources
+from aditus.net.tcp import ListeningSocket
 from aditus.relay import views
 from aditus.relay.accept import Acceptor
 from aditus.relay.cut import Cutter
@@ -32,7 +34,12 @@ class Relay:
 
     def __init__(self, settings: RelaySettings, verifier: Verifier, resources: Resources) -> None:
         self.refusals: dict[str, int] = {}
-        """Refused upgrades and handshakes by reason, since the start."""
+        """Refused connections, upgrades and handshakes by reason, since the start."""
+        self.door = Door(
+            settings.strangers, settings.strangers_per_source, lambda: self._refused("slow-down")
+        )
+        """Who has connected and is not known yet."""
+        self._resources = resources
         self._keyring = Keyring()
         self._registry = Registry()
         self._ingress = Ingress(settings, Opener(self._keyring, self._registry))
@@ -43,6 +50,7 @@ class Relay:
             self._registry,
             verifier,
             resources,
+            self.door,
             registered=self._registered,
             offered=self._offered,
             removed=self._removed,
@@ -55,9 +63,12 @@ class Relay:
 
     # --- life ----------------------------------------------------------------------------------
 
-    async def start(self, sock: socket.socket, tls: ssl.SSLContext | None, tasks: asyncio.TaskGroup) -> None:
+    async def start(
+        self, sock: ListeningSocket, tls: ssl.SSLContext | None, tasks: asyncio.TaskGroup
+    ) -> None:
         """Listen for agents on a bound socket. Answers to offers run in `tasks`."""
         self._tasks = tasks
+        sock.door = self.door
         self._server = await ws.serve(sock, tls, self._acceptor.decide, self._acceptor.handshake_seconds)
 
     def drain(self, grace: float) -> None:
@@ -139,6 +150,7 @@ class Relay:
             streams_total=self._finished_streams + sum(tunnel.mux.streams_total for tunnel in tunnels),
             bytes_in=self._finished_bytes[0] + sum(tunnel.mux.bytes_sent for tunnel in tunnels),
             bytes_out=self._finished_bytes[1] + sum(tunnel.mux.bytes_received for tunnel in tunnels),
+            violations=self._resources.violations,
         )
 
     def _of(self, subscription_id: str) -> Sequence[Tunnel]:
@@ -156,6 +168,7 @@ class Relay:
 
     def _registered(self, tunnel: Tunnel) -> None:
         self._cutter.watch(tunnel.key_id)
+        tunnel.guard.reopened = functools.partial(self._let_in, tunnel)
         _log.info("agent attached", extra=_about(tunnel))
 
     def _offered(self, tunnel: Tunnel, offer: Offer) -> None:
@@ -183,6 +196,12 @@ class Relay:
         tunnel.mux.session.send_status(Status(offer.revision, entries, expires_at))
         tunnel.mux.flush()
         self._close_unserved(tunnel.key_id, dropped)
+        self._let_in(tunnel)
+
+    def _let_in(self, tunnel: Tunnel) -> None:
+        """The tunnel has room: let in the apps that wait for one of its ports."""
+        for port in tunnel.ports:
+            self._ingress.go_on(port, tunnel.key_id)
 
     async def _serve(self, key_id: str, port: int) -> PortStatus:
         key = self._keyring.get(key_id)

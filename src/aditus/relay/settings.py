@@ -4,6 +4,11 @@ from dataclasses import dataclass
 
 HANDSHAKE_SECONDS = 5.0
 """How long TLS, the upgrade, and then HELLO and OFFER may each take."""
+STRANGERS = 2_000
+"""Connections that may be in TLS, the upgrade or the handshake at once: under 100 MB, at 43 KB each."""
+STRANGERS_PER_SOURCE = 1_000
+"""Of these from one source, so that it cannot keep all others out. Many, since all agents behind one proxy are
+one source, and come back together."""
 LOWEST_LISTENER_PORT = 1024
 
 
@@ -16,3 +21,5 @@ class RelaySettings:
     app_listen: str | None = "127.0.0.1"  # None: no listeners
     reserved_ports: frozenset[int] = frozenset()  # our own; never a listener's
     handshake_seconds: float = HANDSHAKE_SECONDS
+    strangers: int = STRANGERS
+    strangers_per_source: int = STRANGERS_PER_SOURCE

@@ -16,6 +16,7 @@ class Totals:
     streams_total: int
     bytes_in: int  # payload from apps towards agents
     bytes_out: int
+    violations: int  # sessions that ended because their peer broke the protocol
 
 
 def tunnel_view(tunnel: Tunnel, keyring: Keyring) -> TunnelView:

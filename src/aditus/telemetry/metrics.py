@@ -32,8 +32,13 @@ class ServerMetrics:
         self.bytes_out = bytes_total.labels("out")
         self._refusals = Counter(
             f"{PREFIX}_refusals_total",
-            "Attaches and streams refused, by reason.",
+            "Connections and attaches refused, by reason.",
             ["reason"],
+            registry=registry,
+        )
+        self.violations = Counter(
+            f"{PREFIX}_violations_total",
+            "Sessions closed because their peer broke the protocol.",
             registry=registry,
         )
         self.cut_seconds = Histogram(

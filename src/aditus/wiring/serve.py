@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -179,7 +178,7 @@ def _database_url(config: ServeConfig) -> str:
 
 
 @contextlib.contextmanager
-def _listening(option: str, address: Address) -> Iterator[socket.socket]:
+def _listening(option: str, address: Address) -> Iterator[tcp.ListeningSocket]:
     """A socket that listens, before anything is made, so that a taken port changes nothing.
 
     Who connects from now on waits until the server is up, and is not refused.
@@ -239,6 +238,7 @@ async def _measure(relay: Relay, metrics: ServerMetrics) -> None:
         metrics.streams_total.inc(now.streams_total - counted.streams_total)
         metrics.bytes_in.inc(now.bytes_in - counted.bytes_in)
         metrics.bytes_out.inc(now.bytes_out - counted.bytes_out)
+        metrics.violations.inc(now.violations - counted.violations)
         for reason, count in relay.refusals.items():
             metrics.refused(reason, count - refused.get(reason, 0))
         counted, refused = now, dict(relay.refusals)
