@@ -137,7 +137,7 @@ async def test_whom_no_stream_can_be_had_for_is_reset_also_who_has_gone_already(
     asyncio.get_running_loop().set_exception_handler(lambda _, said: complaints.append(said["message"]))
     server = await tcp.listen("127.0.0.1", 0, lambda: Refusing(ResetReason.APP_RESET))
     try:
-        address = server.sockets[0].getsockname()
+        address = ("127.0.0.1", server.port)
         for _ in range(100):
             Conversation(socket.create_connection(address)).reset()
         for _ in range(10):  # on the numbers of the descriptors that have become free

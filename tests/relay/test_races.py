@@ -117,7 +117,7 @@ def nothing_left(site: Site, key: Key) -> None:
     """No tunnel, no listener, no port is the key's."""
     assert not site.tunnels(key)
     assert key.key_id not in site.relay._ingress._owners.values()
-    assert not site.relay._ingress._servers
+    assert not site.relay._ingress._listeners
 
 
 ATTACH = ("knock", "prove", "offer", "turn", "turn", "turn", "open")
@@ -196,11 +196,11 @@ async def test_an_agent_that_leaves_while_another_registers_does_not_take_the_li
     await turns(at)
     first.leave()
     await settled(site)
-    assert site.relay._ingress._servers.keys() == set(ports)
+    assert site.relay._ingress._listeners.keys() == set(ports)
     second.open()
     assert not second.ends[0].reasons
     second.leave()
-    assert not site.relay._ingress._servers
+    assert not site.relay._ingress._listeners
 
 
 OPERATIONS = st.sampled_from(

@@ -7,8 +7,8 @@ HANDSHAKE_SECONDS = 5.0
 STRANGERS = 2_000
 """Connections that may be in TLS, the upgrade or the handshake at once: under 100 MB, at 43 KB each."""
 STRANGERS_PER_SOURCE = 1_000
-"""Of these from one source, so that it cannot keep all others out. Many, since all agents behind one proxy are
-one source, and come back together."""
+"""Of these from one source, so that it cannot keep all others out. Many, since all agents behind one proxy
+are one source, and come back together."""
 LOWEST_LISTENER_PORT = 1024
 
 
