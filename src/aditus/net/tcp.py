@@ -7,6 +7,7 @@ loop, and are faster on bulk.
 import asyncio
 import contextlib
 import errno
+import functools
 import logging
 import os
 import socket
@@ -72,6 +73,7 @@ async def _connected(family: int, address: tuple[object, ...]) -> socket.socket:
     return sock
 
 
+@functools.cache  # of hosts and ports that specs name: there are few
 def _literal(host: str, port: int) -> list[tuple[Any, ...]]:
     """What `getaddrinfo` would answer for an address, without its thread; nothing for a name."""
     try:
