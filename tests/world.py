@@ -37,7 +37,7 @@ from aditus.domain.spec import parse_specs
 from aditus.net import tcp, tls
 from aditus.net.mux import Resources
 from aditus.relay.relay import Relay
-from aditus.relay.settings import RelaySettings
+from aditus.relay.settings import STRANGERS, STRANGERS_PER_SOURCE, RelaySettings
 from aditus.wiring.serve import Server, serving
 from tests.ends import LOOPBACK, Conversation, Target, free_port, soon, until
 
@@ -110,6 +110,8 @@ class Site:
         app_listen: str | None = LOOPBACK,
         reserved_ports: frozenset[int] = frozenset(),
         handshake_seconds: float = 5.0,
+        strangers: int = STRANGERS,
+        strangers_per_source: int = STRANGERS_PER_SOURCE,
     ) -> None:
         self.folder = folder
         self.complaints = Complaints()
@@ -121,6 +123,8 @@ class Site:
         self._app_listen = app_listen
         self._reserved_ports = reserved_ports
         self._handshake_seconds = handshake_seconds
+        self._strangers = strangers
+        self._strangers_per_source = strangers_per_source
         self._keys: dict[str, RelayKey] = {}
         self._agents: list[Running] = []
         self._stack = contextlib.AsyncExitStack()
@@ -161,6 +165,8 @@ class Site:
             app_listen=self._app_listen,
             reserved_ports=self._reserved_ports | {self.relay_url.port},
             handshake_seconds=self._handshake_seconds,
+            strangers=self._strangers,
+            strangers_per_source=self._strangers_per_source,
         )
         self.relay = Relay(settings, Ed25519Verifier(), self.resources)
         tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
@@ -200,6 +206,7 @@ class Site:
         key: Key,
         *specs: str,
         urls: tuple[ConnectUrl, ...] = (),
+        links: int = 1,
         infinite_retries: bool = False,
         target_seconds: float = 10.0,
         proxy: str | None = None,
@@ -212,6 +219,7 @@ class Site:
         settings = AgentSettings(
             urls=urls or (key.url,),
             specs=parse_specs(specs),
+            links=links,
             infinite_retries=infinite_retries,
             target_seconds=target_seconds,
             proxy=proxy,

@@ -30,6 +30,7 @@ def test_what_is_counted_is_what_a_scrape_reads() -> None:
     metrics.refused("no-agent", 3)
     metrics.refused("bad-proof")
     metrics.refused("bad-proof")
+    metrics.violations.inc(2)
     metrics.cut_seconds.observe(0.02)
     metrics.loop_lag_seconds.set(0.003)
     read = scrape(metrics)
@@ -40,6 +41,7 @@ def test_what_is_counted_is_what_a_scrape_reads() -> None:
     assert read["aditus_bytes_total", "out"] == 65_536
     assert read["aditus_refusals_total", "bad-proof"] == 2
     assert read["aditus_refusals_total", "no-agent"] == 3
+    assert read["aditus_violations_total", ""] == 2
     assert read["aditus_cut_seconds_count", ""] == 1
     assert read["aditus_cut_seconds_bucket", "0.01"] == 0
     assert read["aditus_cut_seconds_bucket", "0.025"] == 1
@@ -52,6 +54,7 @@ def test_an_idle_server_shows_zeros_and_not_gaps() -> None:
         read["aditus_bytes_total", "in"]
         == read["aditus_bytes_total", "out"]
         == read["aditus_tunnels", ""]
+        == read["aditus_violations_total", ""]
         == 0
     )
 
