@@ -52,6 +52,7 @@ def test_the_least_that_an_agent_needs(read: Read) -> None:
         secret=SECRET,
         connect_urls=(ConnectUrl(RelayUrl("relay.example.com"), "4gTkAbCdEf0123456789xy"),),
         specs=(Spec(5432, "db", 5432),),
+        links=1,
         infinite_retries=False,
         network_check_url=None,
         log_format="text",

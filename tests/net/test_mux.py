@@ -25,6 +25,10 @@ class HandWebSocket:
         self.writable = True
         self.closed: tuple[int, str] | None = None
         self.aborted = False
+        self.silent_for: float | None = None
+
+    def silence(self) -> float | None:
+        return self.silent_for
 
     def send(self, message: bytes) -> None:
         self.sent.append(message)
@@ -267,6 +271,16 @@ async def test_a_violation_closes_the_session_with_1002(pair: Pair, message: byt
     pair.relay.mux.message(memoryview(message))
     assert pair.relay.ws.closed == (1002, "protocol")
     assert end.reasons == [ResetReason.PROTOCOL]
+
+
+@pytest.mark.parametrize(("silence", "is_dead"), [(None, True), (46.0, True), (1.0, False)])
+async def test_who_is_in_the_middle_of_a_long_message_is_not_dead(
+    pair: Pair, silence: float | None, is_dead: bool
+) -> None:
+    pair.relay.ws.silent_for = silence
+    pair.relay.mux.session._liveness.heard_at -= 46
+    pair.relay.mux._tick()
+    assert pair.relay.ws.aborted == is_dead
 
 
 async def test_a_websocket_that_opens_when_nobody_waits_any_more_is_dropped(pair: Pair) -> None:

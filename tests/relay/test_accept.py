@@ -445,6 +445,19 @@ async def test_an_unproven_session_replaces_nobody(site: Site) -> None:
         await honest.hear(FrameType.PONG)
 
 
+@on_linux
+async def test_an_agent_in_the_middle_of_a_message_is_not_silent(site: Site) -> None:
+    key = site.make_key()
+    async with await hand_agent(site, key) as agent:
+        await agent.attach(free_port())
+        [tunnel] = site.relay._registry.of_key(key.key_id)
+        ws = tunnel.mux.ws
+        assert ws is not None
+        await until(lambda: (ws.silence() or 0) > 0.05, "a moment of silence")
+        await agent.wire.send(agent.wire.framed(bytes(100))[:50])
+        await until(lambda: (ws.silence() or 1) < 0.05, "the half message")
+
+
 async def test_an_agent_that_says_goaway_frees_its_slot_and_gets_no_streams(site: Site) -> None:
     key, port, instance = site.make_key(), free_port(), bytes(range(16))
     async with await hand_agent(site, key, instance=instance) as old:

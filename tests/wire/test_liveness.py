@@ -2,6 +2,15 @@
 
 from aditus.wire.frames import HEADER_SIZE
 from aditus.wire.liveness import DEAD_AFTER, PING_AFTER, Liveness
+from tests.wire.dialogue import attached
+
+
+def test_bytes_that_are_no_frame_yet_are_a_sign_of_life_and_time_never_runs_back() -> None:
+    talk = attached()
+    talk.relay.heard(40.0)
+    talk.relay.heard(30.0)
+    assert talk.relay.tick(84.0)
+    assert not talk.relay.tick(85.0)
 
 
 def test_a_silent_peer_is_asked_twice_and_then_dead() -> None:

@@ -18,6 +18,8 @@ class AgentSettings:
 
     urls: tuple[ConnectUrl, ...]
     specs: tuple[Spec, ...]
+    links: int = 1
+    """WebSockets to each relay, 1 to `MAX_SLOT` + 1: each has streams, a loss and a TCP window of its own."""
     infinite_retries: bool = False
     proxy: str | None = None
     target_seconds: float = TARGET_SECONDS

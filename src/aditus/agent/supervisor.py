@@ -1,4 +1,4 @@
-"""Keeps an agent attached: one link per relay URL, tried again as each failure says, until told to stop."""
+"""Keeps an agent attached: its links to each relay URL, tried again as each failure says, until told to stop."""
 
 import asyncio
 import logging
@@ -64,8 +64,9 @@ class Agent:
         self._pause = pause  # between two tries, in seconds
         instance = secrets.token_bytes(INSTANCE_SIZE)
         self._keepers = [
-            _Keeper(Link(url, Role.AGENT, signer, instance, 0, tls, resources, settings.proxy))
+            _Keeper(Link(url, Role.AGENT, signer, instance, slot, tls, resources, settings.proxy))
             for url in settings.urls
+            for slot in range(settings.links)
         ]
         self._dialer: Dialer | None = None
 

@@ -8,7 +8,7 @@ import click
 
 from aditus.cli.statusline import status_line
 from aditus.cli.tibtunnel import Flag, TibtunnelCommand, refuse_basic_auth
-from aditus.config.connect import HEALTH_LISTEN, ConnectOptions, connect_config
+from aditus.config.connect import HEALTH_LISTEN, MAX_LINKS, ConnectOptions, connect_config
 from aditus.config.profiles import DEFAULT
 from aditus.config.surroundings import Surroundings
 
@@ -36,6 +36,10 @@ reached before the first attach (10 failures, or a TLS failure).""",
 @click.option(
     "--config-dir", type=click.Path(path_type=Path), help="Where profiles are.  [default: ~/.aditus]"
 )
+@click.option(
+    "--links", type=click.IntRange(1, MAX_LINKS), default=1,
+    help=f"WebSockets to each relay, 1 to {MAX_LINKS}; new streams take the one with the fewest.",
+)  # fmt: skip
 @click.option("--infinite-retries/--no-infinite-retries", cls=Flag, help="Never give up, whatever fails.")
 @click.option("--network-check-url", metavar="URL", help="Accepted for tibtunnel's sake.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="Also of --log-file.")

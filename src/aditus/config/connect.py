@@ -17,6 +17,8 @@ from aditus.domain.keytext import SecretText
 from aditus.domain.spec import Spec, parse_specs
 
 HEALTH_LISTEN = "127.0.0.1:3127"
+MAX_LINKS = 4
+"""Link slots that the protocol has."""
 RELAY_VARIABLE = "ADITUS_RELAY"
 MAX_CONNECT_URLS = 16  # one tunnel each; a region has fewer relays
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h", "socks4")
@@ -35,6 +37,7 @@ class ConnectOptions:
     relay: str | None = None
     access_key: str | None = None
     access_key_file: str | None = None
+    links: int = 1
     infinite_retries: bool | None = None
     network_check_url: str | None = None
     log_format: Literal["text", "json"] = "text"
@@ -61,6 +64,7 @@ class ConnectConfig:
     secret: SecretText
     connect_urls: tuple[ConnectUrl, ...]
     specs: tuple[Spec, ...]
+    links: int
     infinite_retries: bool
     network_check_url: str | None
     log_format: Literal["text", "json"]
@@ -91,6 +95,7 @@ def connect_config(options: ConnectOptions, surroundings: Surroundings) -> Conne
         secret=found.secret,
         connect_urls=urls,
         specs=specs,
+        links=options.links,
         infinite_retries=bool(options.infinite_retries),
         network_check_url=_network_check_url(options.network_check_url),
         log_format=options.log_format,

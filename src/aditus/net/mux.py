@@ -348,6 +348,8 @@ class Mux:
 
     def _tick(self) -> None:
         now = time.monotonic()
+        if self.ws is not None and (silence := self.ws.silence()) is not None:
+            self.session.heard(now - silence)  # part of a message is a sign of life, too
         if not self.session.tick(now):
             _log.warning("dropping a session: its peer has been silent for too long")
             self.abort()

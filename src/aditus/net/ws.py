@@ -9,9 +9,11 @@ import asyncio
 import logging
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from struct import Struct
 from typing import Any, Protocol, cast
 
 import picows
@@ -40,6 +42,8 @@ READ_BUFFER = 16_384
 NORMAL = 1000
 """The close code of one who names none."""
 LAST_CLOSE_CODE = 4_999
+_LAST_DATA_RECEIVED = Struct("52xI")
+"""Of Linux's `struct tcp_info`: `tcpi_last_data_recv`, in milliseconds."""
 _UNSAYABLE = frozenset({0, 1006})
 
 
@@ -143,6 +147,15 @@ class WebSocket(picows.WSListener):
             return -1
         descriptor: int = self._transport.underlying_transport.get_extra_info("socket").fileno()
         return descriptor
+
+    def silence(self) -> float | None:
+        """Seconds since bytes came, also of a message that is not whole yet; None where the system does not say."""
+        if self._transport is None or sys.platform != "linux":
+            return None
+        sock: socket.socket = self._transport.underlying_transport.get_extra_info("socket")
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_RECEIVED.size)
+        (milliseconds,) = _LAST_DATA_RECEIVED.unpack(info)
+        return float(milliseconds) / 1000
 
     @property
     def peer(self) -> str:

@@ -283,6 +283,10 @@ class Session:
         """Seconds of the round trip; 0 until measured."""
         return self._liveness.rtt
 
+    def heard(self, at: float) -> None:
+        """The peer's bytes came at this time, on the clock of `now`, whether or not they were a whole frame."""
+        self._liveness.heard_at = max(self._liveness.heard_at, at)
+
     def tick(self, now: float) -> bool:
         """Ping a silent peer. False: it was silent for `DEAD_AFTER` seconds, close the WebSocket."""
         if self._liveness.dead(now):

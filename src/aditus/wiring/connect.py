@@ -53,6 +53,7 @@ def agent(config: ConnectConfig) -> Agent:
     settings = AgentSettings(
         urls=config.connect_urls,
         specs=config.specs,
+        links=config.links,
         infinite_retries=config.infinite_retries,
         proxy=config.proxy.reveal() if config.proxy is not None else None,
         log_payload=config.payload,
