@@ -14,6 +14,7 @@ import contextlib
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -86,11 +87,13 @@ class Breaker:
         while True:
             sock, _ = await loop.sock_accept(self._listener)
             sock.setblocking(False)
-            task = asyncio.create_task(self._lead(Conversation(sock)))
+            agent = Conversation(sock)
+            task = asyncio.create_task(self._lead(agent))
             self._tasks.add(task)
-            task.add_done_callback(self._ended)
+            task.add_done_callback(partial(self._ended, agent))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, agent: Conversation, task: asyncio.Task[None]) -> None:
+        agent.close()  # also of a task that was cancelled before it began
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failed.append(error)

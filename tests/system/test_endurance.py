@@ -91,15 +91,17 @@ class Transfers:
         """Conversations that ended with a reset for the app."""
         self._port = port
         self._service = service
+        self._over = False
 
     async def run(self, apps: int, size: int) -> None:
         """Until so many bytes have arrived whole, in both directions together."""
         async with asyncio.TaskGroup() as services:
-            accepting = services.create_task(self._accept(services))
+            services.create_task(self._accept(services))
             async with asyncio.TaskGroup() as group:
                 for number in range(apps):
                     group.create_task(self._come(random.Random(number), size))
-            accepting.cancel()
+            self._over = True  # a cancelled accept would lose the socket that it is just given
+            (await Conversation.connect(self._service.port)).reset()
 
     async def _come(self, rng: random.Random, size: int) -> None:
         while self.up + self.down < size:
@@ -117,7 +119,7 @@ class Transfers:
                     self.cut += 1
 
     async def _accept(self, services: asyncio.TaskGroup) -> None:
-        while True:
+        while not self._over:
             services.create_task(self._serve(await self._service.accept()))
 
     async def _serve(self, there: Conversation) -> None:
