@@ -42,9 +42,9 @@ class Hands:
     async def catch_up(self) -> int:
         """Hear all that the relay has said and is about to say; the opens that were not answered."""
         for _ in range(5):  # round trips, and with each some turns of the relay's loop
-            heard = self._pongs
+            self._pongs = 0
             await self.agent.wire.say(frames.encode_ping(bytes(8)))
-            await until(lambda heard=heard: self._pongs > heard, "a pong")
+            await until(lambda: self._pongs, "a pong")
         return self.opened - self._answered
 
     async def accept(self, count: int) -> None:
@@ -134,7 +134,7 @@ async def test_other_keys_do_not_notice(site: Site) -> None:
 
 async def test_a_target_that_is_down_is_not_dialled_thousands_of_times_a_second(site: Site) -> None:
     key, port = site.make_key(), free_port()
-    began = time.monotonic()
+    began, seconds = time.monotonic(), 0.0
     async with hand(site, key, port) as agent, crowd(port) as apps:
         while agent.opened < CROWD:
             await agent.refuse(await agent.catch_up())

@@ -1,10 +1,13 @@
 """Who breaks the protocol loses its session, and is counted; nobody else is."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
 
+from aditus.telemetry.metrics import ServerMetrics
 from aditus.wire import frames
+from aditus.wiring import serve
 from tests.ends import Echo, free_port, until
 from tests.raw import TEXT, HandAgent
 from tests.world import Key, Site
@@ -68,3 +71,15 @@ async def test_who_leaves_or_is_slow_has_broken_nothing(site: Site) -> None:
         pass
     await site.detached(key)
     assert site.relay.totals().violations == 0
+
+
+async def test_a_scrape_reads_the_count(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "METRICS_SECONDS", 0.01)
+    metrics = ServerMetrics()
+    measuring = asyncio.create_task(serve._measure(site.relay, metrics))
+    async with await dial(site, site.make_key()) as agent:
+        await writes_text(agent)
+        assert (await agent.wire.closed())[0] == 1002
+    await until(lambda: b"\naditus_violations_total 1.0\n" in metrics.render(), "that it is counted")
+    measuring.cancel()
+    await asyncio.gather(measuring, return_exceptions=True)
