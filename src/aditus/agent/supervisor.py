@@ -1,4 +1,4 @@
-"""Keeps an agent attached: its links to each relay URL, tried again as each failure says, until told to stop."""
+"""Keeps an agent attached: its links to each relay, tried again as each failure says, until told to stop."""
 
 import asyncio
 import logging

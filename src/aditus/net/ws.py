@@ -149,7 +149,7 @@ class WebSocket(picows.WSListener):
         return descriptor
 
     def silence(self) -> float | None:
-        """Seconds since bytes came, also of a message that is not whole yet; None where the system does not say."""
+        """Seconds since bytes came, of a message not whole yet, too; None where the system does not say."""
         if self._transport is None or sys.platform != "linux":
             return None
         sock: socket.socket = self._transport.underlying_transport.get_extra_info("socket")

@@ -17,7 +17,7 @@ PROCESS_BUDGET = 536_870_912
 """Bytes granted in one process: 8,192 streams at their first window."""
 SHORTEST_TURN = 0.0005
 """Seconds below which a round trip is not believed: scheduling alone takes as long on a busy machine. What
-is in flight waits in front of whatever comes next, so this is the delay that bulk may cause on a short way."""
+is in flight stands before whatever comes next, so this is the delay that bulk may cause on a short way."""
 EIGHTH = 8
 """The last eighth of a budget is for first windows: wide windows of slow readers never keep streams out.
 Of what is left above it, growth takes an eighth at most: credit that was given cannot be taken back, and

@@ -284,7 +284,7 @@ class Session:
         return self._liveness.rtt
 
     def heard(self, at: float) -> None:
-        """The peer's bytes came at this time, on the clock of `now`, whether or not they were a whole frame."""
+        """Bytes of the peer came at this time, on the clock of `now`: a whole frame or part of one."""
         self._liveness.heard_at = max(self._liveness.heard_at, at)
 
     def tick(self, now: float) -> bool:
