@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 HANDSHAKE_SECONDS = 5.0
 """How long TLS, the upgrade, and then HELLO and OFFER may each take."""
-STRANGERS = 2_000
-"""Connections that may be in TLS, the upgrade or the handshake at once: under 100 MB, at 43 KB each."""
-STRANGERS_PER_SOURCE = 1_000
-"""Of these from one source, so that it cannot keep all others out. Many, since all agents behind one proxy
-are one source, and come back together."""
+STRANGERS = 4_096
+"""Connections that may be in TLS, the upgrade or the handshake at once: 176 MB, at 43 KB each."""
+STRANGERS_PER_SOURCE = 3_072
+"""Of these from one source, so that a quarter is left for all others. Not fewer, since all agents behind one
+proxy are one source, and come back together after an outage; each needs its place for milliseconds."""
 LOWEST_LISTENER_PORT = 1024
 
 
