@@ -106,9 +106,9 @@ async def turns(count: int) -> None:
 
 
 async def settled(site: Site) -> None:
-    """Let every answer to an offer be given."""
+    """Let every answer to an offer be given, and every cut be finished."""
     async with asyncio.timeout(5):
-        while len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110  they are the relay's, and few
+        while len(asyncio.all_tasks()) > 1 or site.relay._cutter._steps:  # noqa: ASYNC110  they are few
             await asyncio.sleep(0)
     await turns(2)
 

@@ -20,12 +20,15 @@ from aditus.wire.session import Limits, Session
 
 _log = logging.getLogger(__name__)
 
-RECEIVE_SIZE = 65_536
-"""Bytes read from a TCP connection at once."""
+RECEIVE_SIZE = 262_144
+"""Bytes read from a TCP connection at once, when nothing else waits to be sent."""
+SHARED_RECEIVE_SIZE = 65_536
+"""Bytes read at once when something does: what is read first keeps the rest waiting."""
 SMALL = 16_384 + frames.HEADER_SIZE
 """Bytes up to which frames share a message."""
 BUNDLE_SIZE = 65_536
-"""Bytes of shared frames that leave before the turn is over: the peer can begin with them."""
+BUNDLE_FRAMES = 32
+"""Bytes and frames that leave before the turn is over: the peer can begin with them."""
 
 
 @dataclass(slots=True)
@@ -107,7 +110,9 @@ class MuxStream:
     @property
     def receive_buffer(self) -> memoryview:
         """Where the local end reads into before it calls `send`."""
-        return self._mux.resources.receive_buffer
+        mux = self._mux
+        buffer = mux.resources.receive_buffer
+        return buffer if mux.session.quiet else buffer[:SHARED_RECEIVE_SIZE]
 
     def send(self, data: memoryview) -> None:
         """Send bytes into the tunnel; the end is told `congested` when it should stop for now."""
@@ -213,12 +218,16 @@ class Mux:
                 stream.end.relieved()
         self._drop_what_is_over()
 
-    def close(self, code: CloseCode, reason: str, streams: ResetReason) -> None:
-        """Cut every stream with this reason, now, and close the WebSocket."""
+    def cut(self, reason: ResetReason) -> None:
+        """Cut every stream with this reason, now; nothing passes any more. `close` follows."""
         self._send_small()
         self._drop_what_is_over()
         self.session.close()
-        self._cut(list(self._streams), streams)
+        self._cut(list(self._streams), reason)
+
+    def close(self, code: CloseCode, reason: str, streams: ResetReason) -> None:
+        """Cut every stream with this reason, now, and close the WebSocket."""
+        self.cut(streams)
         if self.ws is not None:
             self.ws.close(code, reason)
 
@@ -288,7 +297,7 @@ class Mux:
             return
         self._small.append(frame)
         self._small_size += len(frame)
-        if self._small_size > BUNDLE_SIZE:
+        if self._small_size > BUNDLE_SIZE or len(self._small) >= BUNDLE_FRAMES:
             self._send_small()
 
     def _send_small(self) -> None:

@@ -37,7 +37,7 @@ UNSENT = 65_536
 """Bytes that the kernel takes ahead of the network, where it can be told (`TCP_NOTSENT_LOWAT`)."""
 ENCRYPTED = 4 * (16_384 + 64)
 """Bytes of TLS records that are made ahead of the kernel: four of the largest ones."""
-READ_BUFFER = 16_384
+READ_BUFFER = 4_096
 """Bytes of a fresh receive buffer; it grows with the frames that come, up to one frame and a read."""
 NORMAL = 1000
 """The close code of one who names none."""

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from aditus.domain.model import Cut, RelayKey
 from aditus.domain.policy import Denied, key_verdict
@@ -27,6 +29,7 @@ class Cutter:
         self._ingress = ingress
         self._removed = removed
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._steps: deque[Callable[[], None]] = deque()
 
     def enforce(self, key: RelayKey, committed_at: float) -> Cut | None:
         """Cut the key's tunnels if it may have none now; `committed_at` is monotonic. None: it may."""
@@ -37,15 +40,27 @@ class Cutter:
         tunnels = self._registry.of_key(key.key_id)
         streams = sum(tunnel.mux.session.streams for tunnel in tunnels)
         for tunnel in tunnels:
-            self.end(tunnel, verdict)
+            self._registry.remove(tunnel)
+            tunnel.mux.cut(reset_reason(verdict))
+            self._later(partial(self._hang_up, tunnel, verdict))
         if verdict.reason == "revoked":
-            self._ingress.release(key.key_id)
+            self._later(partial(self._ingress.release, key.key_id))
         milliseconds = (time.monotonic() - committed_at) * 1000
         return Cut(key.key_id, len(tunnels), streams, round(milliseconds, 3))
 
-    def end(self, tunnel: Tunnel, verdict: Denied) -> None:
-        """End one tunnel because of its key: reset its streams, then close it."""
-        self._registry.remove(tunnel)
+    def _later(self, step: Callable[[], None]) -> None:
+        """Do what can wait, a step in each turn of the loop, when the connections of all keys are down."""
+        self._steps.append(step)
+        if len(self._steps) == 1:
+            asyncio.get_running_loop().call_soon(self._next_step)
+
+    def _next_step(self) -> None:
+        if self._steps:
+            self._steps.popleft()()
+        if self._steps:
+            asyncio.get_running_loop().call_soon(self._next_step)
+
+    def _hang_up(self, tunnel: Tunnel, verdict: Denied) -> None:
         code = CloseCode.SUSPENDED if verdict.reason == "suspended" else CloseCode.KEY_REFUSED
         tunnel.mux.close(code, verdict.reason, reset_reason(verdict))
         self._removed(tunnel)
@@ -62,7 +77,9 @@ class Cutter:
             self._watch(key)
 
     def close(self) -> None:
-        """Stop all timers."""
+        """Do what was put off, and stop all timers."""
+        while self._steps:
+            self._next_step()
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

@@ -2,7 +2,9 @@
 
 import asyncio
 import concurrent.futures
+import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from aditus.domain.errors import AditusError, Code
@@ -25,10 +27,14 @@ class LocalRelay:
 
     def keys_changed(self, changes: KeyChanges, committed_at: float) -> Sequence[Cut]:
         cuts = self._call(lambda: self._relay.apply(changes, committed_at))
+        if not any(cut.tunnels for cut in cuts):
+            return cuts
+        self._call(_turn)  # the loop closes what was cut in the turn after
+        seconds = time.monotonic() - committed_at
         for cut in cuts:
             if cut.tunnels:
-                self._metrics.cut_seconds.observe(cut.milliseconds / 1000)
-        return cuts
+                self._metrics.cut_seconds.observe(seconds)
+        return [replace(cut, milliseconds=round(seconds * 1000, 3)) if cut.tunnels else cut for cut in cuts]
 
     def would_cut(self, key_ids: Iterable[str]) -> Sequence[Cut]:
         return self._call(lambda: self._relay.would_cut(key_ids))
@@ -60,6 +66,10 @@ class LocalRelay:
             return future.result(ANSWER_SECONDS)
         except concurrent.futures.TimeoutError as error:
             raise _unavailable() from error
+
+
+def _turn() -> None:
+    """Nothing: that it was called means that the loop has turned."""
 
 
 def _unavailable() -> AditusError:
