@@ -13,10 +13,6 @@ DIRECT = ("direct",)
 CHAIN = ("haproxy-tls",)
 PEERS = tuple(way.name for way in EVERY if way.role is Role.PEER)
 CALLED = {DIRECT: "plain TCP", CHAIN: "the HAProxy chain with TLS", PEERS: "the best peer"}
-ELSEWHERE = (
-    "What has no peer to be compared with is measured by `python -m bench.limits`: a stalled reader among "
-    "100 streams, 10,000 idle agents, the memory budget under slow readers, and the revoke of 500 keys."
-)
 
 
 @dataclass(frozen=True, slots=True)

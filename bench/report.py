@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bench.goals import ELSEWHERE, OURS, verdicts
+from bench.goals import OURS, verdicts
+from bench.limits.row import Row
 from bench.loads.load import Figure, Load
 from bench.results import Results, Spread
 
@@ -23,10 +24,14 @@ parentheses; a ratio is taken within each round, between neighbours in time. The
 """
 
 
+LIMITS = """Aditus alone, with real processes: a reader that stalls among 100 streams, idle agents, the memory of
+a thousand streams with slow readers, and a revoke of many keys (`python -m bench.limits --full`)."""
+
+
 def page(results: Results, loads: Sequence[Load]) -> str:
     """The whole page for the docs."""
     parts = [HEAD.format(rounds=results.rounds, seconds=results.seconds)]
-    parts += ["## Goals", goals(results), ELSEWHERE]
+    parts += ["## Goals", goals(results), *_limits(results)]
     parts += ["## Pictures"]
     parts += [f"![{title}](benchmarks/{name}.svg)" for name, title in PLOTS.items()]
     parts += ["## Figures", *(_load(results, load) for load in loads if _ways(results, load.figures))]
@@ -41,6 +46,7 @@ def tables(results: Results, loads: Sequence[Load]) -> str:
     """What a terminal shows: figures, then goals."""
     parts = [_load(results, load) for load in loads if _ways(results, load.figures)]
     parts += ["### Goals", goals(results)]
+    parts += _limits(results)
     parts += [f"* {name} was not to be had: {why}" for name, why in results.missing.items()]
     parts += [f"* {failure}" for failure in results.failures]
     return "\n\n".join(parts) + "\n"
@@ -61,6 +67,13 @@ def goals(results: Results) -> str:
         found = _spread(verdict.found, 2) + ("" if verdict.found is None else f" {goal.unit}")
         rows.append([goal.what, goal.wanted, found, verdict.against, verdict.outcome])
     return table(["what", "goal", "measured", "against", "outcome"], rows)
+
+
+def _limits(results: Results) -> list[str]:
+    """What has no peer to be compared with."""
+    rows = [Row.from_json(read) for read in results.limits]
+    cells = [[row.measurement, row.what, row.measured, row.outcome, row.note] for row in rows]
+    return ["### Limits", LIMITS, table(["", "what", "measured", "goals", "note"], cells)] if rows else []
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -35,6 +35,7 @@ class Results:
     missing: dict[str, str] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     machine: dict[str, str] = field(default_factory=dict)
+    limits: list[dict[str, Any]] = field(default_factory=list)  # rows of `bench.limits`
     seconds: int = 0
     rounds: int = 0
 

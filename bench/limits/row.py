@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,24 @@ class Row:
         """Whether every goal is; also of a row without any."""
         return all(goal.outcome(self.values[goal.value]) == "reached" for goal in self.goals)
 
+    @property
+    def measured(self) -> str:
+        """The values, for people."""
+        return " · ".join(f"{name} {value:.4g}" for name, value in self.values.items()) + f" {self.unit}"
+
+    @property
+    def outcome(self) -> str:
+        """What became of each goal."""
+        return "; ".join(f"{goal}: {goal.outcome(self.values[goal.value])}" for goal in self.goals)
+
+    @classmethod
+    def from_json(cls, read: Mapping[str, Any]) -> "Row":
+        """What `dataclasses.asdict` gave."""
+        return cls(**{**read, "goals": tuple(Goal(**goal) for goal in read["goals"])})
+
     def __str__(self) -> str:
-        values = " · ".join(f"{name} {value:.4g}" for name, value in self.values.items())
-        goals = "; ".join(f"goal {goal}: {goal.outcome(self.values[goal.value])}" for goal in self.goals)
-        return " — ".join(
-            filter(None, (f"{self.measurement:<8}  {self.what}: {values} {self.unit}", goals, self.note))
-        )
+        parts = (f"{self.measurement:<8}  {self.what}: {self.measured}", self.outcome, self.note)
+        return " — ".join(filter(None, parts))
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
