@@ -37,11 +37,10 @@ LIMITS = "limits"
 def main() -> int:
     given = _parse()
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    loads = [load for load in every(quick=given.quick) if not given.only or load.name in given.only]
-    if given.raw:
-        results = Results.from_json(json.loads(given.raw.read_text()))
-    else:
-        results = Results()
+    loads = list(every(quick=given.quick))
+    if given.only and not given.raw:
+        loads = [load for load in loads if load.name in given.only]
+    results = Results.from_json(json.loads(given.raw.read_text())) if given.raw else Results()
     if not given.raw or LIMITS in given.only:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _leave)
@@ -113,7 +112,7 @@ def _parse() -> argparse.Namespace:
         "--raw",
         type=Path,
         metavar="FILE",
-        help=f"report an earlier run; with --only {LIMITS}, measure those anew",
+        help=f"report an earlier run; with --only {LIMITS} those anew",
     )
     return parser.parse_args()
 

@@ -24,8 +24,8 @@ parentheses; a ratio is taken within each round, between neighbours in time. The
 """
 
 
-LIMITS = """Aditus alone, with real processes: a reader that stalls among 100 streams, idle agents, the memory of
-a thousand streams with slow readers, and a revoke of many keys (`python -m bench.limits --full`)."""
+LIMITS = """Aditus alone, with real processes: a reader that stalls among 100 streams, idle agents, the memory
+of a thousand streams with slow readers, and a revoke of many keys (`python -m bench.limits --full`)."""
 
 
 def page(results: Results, loads: Sequence[Load]) -> str:

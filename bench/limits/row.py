@@ -49,7 +49,7 @@ class Row:
     @property
     def outcome(self) -> str:
         """What became of each goal."""
-        return "; ".join(f"{goal}: {goal.outcome(self.values[goal.value])}" for goal in self.goals)
+        return "; ".join(f"goal {goal}: {goal.outcome(self.values[goal.value])}" for goal in self.goals)
 
     @classmethod
     def from_json(cls, read: Mapping[str, Any]) -> "Row":
