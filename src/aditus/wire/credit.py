@@ -15,9 +15,11 @@ SESSION_BUDGET = 134_217_728
 """Bytes granted in one session: 1,024 streams have their first window, and some have room to grow."""
 PROCESS_BUDGET = 536_870_912
 """Bytes granted in one process: 8,192 streams at their first window."""
-SHORTEST_TURN = 0.0005
+SHORTEST_TURN = 0.00075
 """Seconds below which a round trip is not believed: scheduling alone takes as long on a busy machine. What
 is in flight stands before whatever comes next, so this is the delay that bulk may cause on a short way."""
+LONGEST_BURST = 0.004
+"""Seconds over which speed is measured at least: what was read at once says nothing of it."""
 EIGHTH = 8
 """The last eighth of a budget is for first windows: wide windows of slow readers never keep streams out.
 Of what is left above it, growth takes an eighth at most: credit that was given cannot be taken back, and
@@ -66,6 +68,7 @@ class ReceiveWindow:
         "_ended",
         "_first",
         "_limit",
+        "_turned",
         "_turned_at",
         "outstanding",
         "returnable",
@@ -77,6 +80,7 @@ class ReceiveWindow:
         self._budget = budget
         self._first = first
         self._limit = limit
+        self._turned = 0  # bytes whose credit went back since `_turned_at`
         self._turned_at = now
         self._ended = False
         self.size = first
@@ -112,15 +116,26 @@ class ReceiveWindow:
             surplus = min(increment, self.size - self._first)
             self._shrink(surplus)
             increment -= surplus
-        elif (now - self._turned_at) * self.size < 2 * increment * max(rtt, SHORTEST_TURN):
-            growth = min(self.size, self._limit - self.size)
-            if growth and self._budget.reserve(growth, growth=True):
-                self.size += growth
-                increment += growth
-        self._turned_at = now
+        else:
+            increment += self._grow(increment, now, rtt)
         self.returnable = 0
         self.outstanding += increment
         return increment
+
+    def _grow(self, consumed: int, now: float, rtt: float) -> int:
+        """What the window gains after `consumed` more bytes, if it was the bottleneck of the last turn."""
+        self._turned += consumed
+        took = now - self._turned_at
+        if took < max(rtt, LONGEST_BURST):
+            return 0
+        was_bottleneck = took * self.size < 2 * self._turned * max(rtt, SHORTEST_TURN)
+        self._turned = 0
+        self._turned_at = now
+        growth = min(self.size, self._limit - self.size) if was_bottleneck else 0
+        if not growth or not self._budget.reserve(growth, growth=True):
+            return 0
+        self.size += growth
+        return growth
 
     def end(self) -> None:
         """The peer sends no more: only what is not consumed yet is still paid for."""

@@ -9,7 +9,8 @@ DEAD_AFTER = 45.0
 MEASURE_EVERY = 1.0
 """Seconds between two measurements of the round trip while credit is being returned."""
 FORGET_SLOWLY = 16
-"""A slower answer counts for a sixteenth: it mostly waited behind data, and is no reason to widen windows."""
+"""A slower answer raises the round trip by a sixteenth at most: it mostly waited behind data, and is no
+reason to widen windows."""
 
 
 class Liveness:
@@ -54,5 +55,5 @@ class Liveness:
         if not self.rtt or sample < self.rtt:
             self.rtt = sample
         else:
-            self.rtt += (sample - self.rtt) / FORGET_SLOWLY
+            self.rtt = min(sample, self.rtt * (1 + 1 / FORGET_SLOWLY))
         self._asked = None
