@@ -15,7 +15,7 @@ SESSION_BUDGET = 134_217_728
 """Bytes granted in one session: 1,024 streams have their first window, and some have room to grow."""
 PROCESS_BUDGET = 536_870_912
 """Bytes granted in one process: 8,192 streams at their first window."""
-SHORTEST_TURN = 0.00075
+SHORTEST_TURN = 0.0005
 """Seconds below which a round trip is not believed: scheduling alone takes as long on a busy machine. What
 is in flight stands before whatever comes next, so this is the delay that bulk may cause on a short way."""
 LONGEST_BURST = 0.004
