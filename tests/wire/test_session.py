@@ -271,8 +271,11 @@ def test_a_long_queue_asks_its_writer_to_stop_and_says_when_to_go_on() -> None:
     assert talk.relay.send(number, bytes(CONGESTED_ABOVE))
     assert not talk.relay.send(number, b"x")
     assert talk.relay.relieved() == []
+    assert not talk.relay.quiet  # there is something to send
     talk.to_agent()  # as far as credit goes: a first window
+    assert not talk.relay.quiet  # there is somebody to tell
     assert talk.relay.relieved() == [number]
+    assert talk.relay.quiet
     talk.agent.consume(number, FIRST_WINDOW, talk.now)
     talk.to_relay()
     assert received(talk.to_agent()) == b"x"
