@@ -275,11 +275,14 @@ def test_a_long_queue_asks_its_writer_to_stop_and_says_when_to_go_on() -> None:
     talk.to_agent()  # as far as credit goes: a first window
     assert not talk.relay.quiet  # there is somebody to tell
     assert talk.relay.relieved() == [number]
-    assert talk.relay.quiet
     talk.agent.consume(number, FIRST_WINDOW, talk.now)
     talk.to_relay()
     assert received(talk.to_agent()) == b"x"
     assert talk.relay.relieved() == []
+
+
+def test_a_session_with_nothing_to_say_is_quiet() -> None:
+    assert attached().relay.quiet
 
 
 def test_an_empty_write_is_no_frame() -> None:
