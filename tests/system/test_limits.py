@@ -113,6 +113,7 @@ async def test_one_reader_that_stops_among_a_hundred_costs_its_window(tmp_path: 
             writer = Writer(app if stalls == "service" else there)
             for _ in range(3):
                 await the_others_go_on()
+            await writer.stalled()
             grown = in_use() - memory
             taken = writer.said
             await the_others_go_on()
@@ -125,7 +126,7 @@ async def test_one_reader_that_stops_among_a_hundred_costs_its_window(tmp_path: 
             await until(lambda: receiver.spent < spent, "that its window is given back")
             window = spent - receiver.spent
             assert FIRST_WINDOW <= window <= MAX_WINDOW
-            assert grown < window + MIB
+            assert grown < 2 * (window + MIB), "relay and agent are both in this process"
 
 
 @pytest.mark.slow
