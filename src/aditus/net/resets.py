@@ -46,9 +46,8 @@ class _Watch:
         loop.add_reader(self._epoll.fileno(), self._ready)
 
     def add(self, descriptor: int, transport: asyncio.Transport) -> Callable[[], None]:
-        self._epoll.register(
-            descriptor, select.EPOLLET
-        )  # errors are always told; the kernel forgets it by itself
+        # Errors are told without being asked for, and the kernel forgets a closed descriptor by itself.
+        self._epoll.register(descriptor, select.EPOLLET)
         self._transports[descriptor] = transport
         return lambda: self._remove(descriptor, transport)
 
