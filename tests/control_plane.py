@@ -172,7 +172,6 @@ class ControlPlane:
                 {
                     "key_id": row["key_id"],
                     "public_key": bytes(32),
-                    "state": "live",
                     "created_at": self.clock.now,
                 }
                 for row in rows

@@ -32,7 +32,7 @@ from aditus.crypto.proof import Ed25519Verifier, KeySigner
 from aditus.domain.connect_url import ConnectUrl, RelayUrl, parse_relay_url
 from aditus.domain.errors import AditusError
 from aditus.domain.keytext import SecretText, format_access_key, parse_access_key
-from aditus.domain.model import Cut, KeyChanges, KeyState, RelayKey, RevokeResult, TunnelView
+from aditus.domain.model import Cut, KeyChanges, KeyState, RelayKey, RelaySecret, RevokeResult, TunnelView
 from aditus.domain.spec import parse_specs
 from aditus.net import tcp, tls
 from aditus.net.mux import Resources
@@ -178,9 +178,8 @@ class Site:
     def make_key(self, access_key_id: str = "plant-1", **details: object) -> Key:
         """Generate a key that the relay knows from now on; `details` are fields of its `RelayKey`."""
         pair, key_id, connect_id = generate_pair(), random_id(), random_connect_id()
-        key = RelayKey(
-            key_id, access_key_id, SUBSCRIPTION, REGION, KeyState.ACTIVE, (pair.public,), connect_id
-        )
+        live = (RelaySecret(pair.public),)
+        key = RelayKey(key_id, access_key_id, SUBSCRIPTION, REGION, KeyState.ACTIVE, live, connect_id)
         self.tell(dataclasses.replace(key, **details))  # type: ignore[arg-type]
         secret = format_access_key(REGION, key_id, pair.secret)
         return Key(access_key_id, key_id, secret, self.relay_url.connect(connect_id))

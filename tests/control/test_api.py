@@ -4,6 +4,7 @@ import base64
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,11 +17,10 @@ from starlette.testclient import TestClient
 from aditus.control.api.app import create_app
 from aditus.control.api.gate import MAX_BODY
 from aditus.control.api.problems import STATUS, TITLES
-from aditus.control.service.services import Services
 from aditus.crypto.keys import generate_pair
 from aditus.domain.errors import AditusError, Code
 from aditus.domain.keytext import parse_access_key
-from aditus.domain.model import Caller, Role, SubscriptionInfo, UserInfo
+from aditus.domain.model import Caller, RelaySecret, Role, SubscriptionInfo, UserInfo
 from tests.control_plane import CAPABILITY, START, ControlPlane
 
 SUBSCRIPTION = "/v1/subscriptions/0"
@@ -109,7 +109,7 @@ def test_a_public_key_travels_as_base64url(api: Api) -> None:
         body = {"access_key_id": f"key {number}", "capability": CAPABILITY, "public_key": form}
         answer = api.ask("POST", KEYS, body).json()
         assert answer["secret_access_key"] is None
-        assert api.plane.relays.known[answer["key_id"]].public_keys == (pair.public,)
+        assert api.plane.relays.known[answer["key_id"]].secrets == (RelaySecret(pair.public),)
     for wrong in ("", "x", text[:-4], text + "AAAA", "!" * 43, "é" * 43):
         body = {"access_key_id": "wrong", "capability": CAPABILITY, "public_key": wrong}
         assert problem(api.ask("POST", KEYS, body), 422, "bad-public-key")["field"] == "public_key"
@@ -277,10 +277,7 @@ def test_without_its_database_the_server_lives_and_is_not_ready(api: Api) -> Non
         raise AditusError(Code.UNAVAILABLE, "database-unavailable", "It is gone.", remedy="Wait.")
 
     services = api.plane.services
-    broken = Services(
-        services.auth, services.keys, services.apps, services.tunnels, services.tokens,
-        services.subscriptions, services.events, gone,
-    )  # fmt: skip
+    broken = replace(services, alive=gone)
     client = TestClient(create_app(broken))
     problem(client.get("/readyz"), 503, "database-unavailable")
     assert client.get("/healthz").status_code == 200
@@ -393,10 +390,7 @@ def test_a_defect_shows_nothing_and_is_logged(api: Api, caplog: pytest.LogCaptur
             raise ZeroDivisionError
 
     services = api.plane.services
-    broken = Services(
-        services.auth, services.keys, services.apps, services.tunnels, services.tokens,
-        Broken(), services.events, services.alive,  # type: ignore[arg-type]
-    )  # fmt: skip
+    broken = replace(services, subscriptions=Broken())  # type: ignore[arg-type]
     client = TestClient(create_app(broken))
     with caplog.at_level(logging.ERROR, "aditus"):
         response = client.get("/v1/userinfo", headers={"Authorization": f"Bearer {api.plane.token}"})

@@ -3,6 +3,7 @@
 import threading
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from aditus.control.service.replay import IdempotentReplay
 from aditus.crypto.keys import generate_pair, public_key
 from aditus.domain.errors import AditusError, Code
 from aditus.domain.keytext import parse_access_key
-from aditus.domain.model import AccessKey, Caller, Cut, KeyChanges, KeyState, Role
+from aditus.domain.model import AccessKey, Caller, Cut, KeyChanges, KeyState, RelaySecret, Role
 from aditus.store.key_source import StoredKeySource
 from tests.control.refused import refused
 from tests.control_plane import CAPABILITY, REGION, START, ControlPlane, Relays
@@ -37,7 +38,7 @@ def test_a_new_key_comes_with_its_secret_this_once(plane: ControlPlane) -> None:
     parsed = parse_access_key(new.secret.reveal())
     assert (parsed.region, parsed.key_id) == (REGION, key.key_id)
     (known,) = StoredKeySource(plane.database, plane.clock).changes(REGION, 0).keys
-    assert known.public_keys == (public_key(parsed.secret),)
+    assert known.secrets == (RelaySecret(public_key(parsed.secret)),)
     assert plane.stored(key) == key
 
 
@@ -53,7 +54,7 @@ def test_who_has_a_pair_keeps_the_secret(plane: ControlPlane) -> None:
     pair = generate_pair()
     new = plane.services.keys.generate(plane.owner, "0", REGION, "berlin", CAPABILITY, public_key=pair.public)
     assert new.secret is None
-    assert plane.relays.known[new.key.key_id].public_keys == (pair.public,)
+    assert plane.relays.known[new.key.key_id].secrets == (RelaySecret(pair.public),)
 
 
 def test_a_name_is_taken_until_its_key_is_revoked(plane: ControlPlane) -> None:
@@ -283,8 +284,8 @@ def test_a_suspended_key_is_cut_and_can_come_back(plane: ControlPlane) -> None:
     assert plane.relays.live == []
     again = keys.suspend(plane.owner, "0", REGION, "berlin")
     assert (again.key.state, again.cut) == (KeyState.SUSPENDED, Cut(key.key_id, 0, 0))
-    assert keys.resume(plane.owner, "0", REGION, "berlin") == key
-    assert keys.resume(plane.owner, "0", REGION, "berlin") == key
+    assert keys.resume(plane.owner, "0", REGION, "berlin") == replace(key, epoch=3)
+    assert keys.resume(plane.owner, "0", REGION, "berlin") == replace(key, epoch=3)
     assert plane.relays.known[key.key_id].state is KeyState.ACTIVE
 
 

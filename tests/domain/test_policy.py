@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aditus.domain.model import AccessKey, App, Caller, KeyState, RelayKey, Role, Subscription
+from aditus.domain.model import AccessKey, App, Caller, KeyState, RelayKey, RelaySecret, Role, Subscription
 from aditus.domain.policy import (
     OF_ORGANIZATION,
     OF_SUBSCRIPTION,
@@ -152,7 +152,7 @@ def test_an_app_takes_no_dead_key_and_none_of_another_subscription() -> None:
 
 # --- what a relay asks ------------------------------------------------------------------------
 
-RELAY_KEY = RelayKey("k1", "orders-db", "sub1", "local", KeyState.ACTIVE, (bytes(32),), "x")
+RELAY_KEY = RelayKey("k1", "orders-db", "sub1", "local", KeyState.ACTIVE, (RelaySecret(bytes(32)),), "x")
 NOW = 1_000.0
 
 

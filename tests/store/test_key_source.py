@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from aditus.domain.model import AccessKey, KeyState, Region, Subscription
+from aditus.domain.model import AccessKey, KeyState, Region, RelaySecret, Subscription
 from aditus.domain.ports import KeySource
 from aditus.store import keys, regions, subscriptions
 from aditus.store.database import Database
@@ -70,7 +70,7 @@ def test_a_new_key_is_told_whole(book: Book) -> None:
     assert (changes.region, changes.epoch, book.source.epoch("here")) == ("here", 1, 1)
     assert (key.key_id, key.access_key_id, key.subscription_id) == ("k1", "name of k1", "s")
     assert (key.region, key.state, key.connect_id) == ("here", KeyState.ACTIVE, "connectk1")
-    assert (key.public_keys, key.expires_at) == ((b"k1".ljust(32),), NOW + 5)
+    assert (key.secrets, key.expires_at) == ((RelaySecret(b"k1".ljust(32)),), NOW + 5)
 
 
 def test_only_what_changed_since_is_told_again(book: Book) -> None:
@@ -97,7 +97,11 @@ def test_a_revoked_key_is_told_with_its_public_key_and_without_its_url(book: Boo
     book.revoke("k1")
     for since in (0, 1):
         (key,) = book.source.changes("here", since).keys
-        assert (key.state, key.connect_id, key.public_keys) == (KeyState.REVOKED, "", (b"k1".ljust(32),))
+        assert (key.state, key.connect_id, key.secrets) == (
+            KeyState.REVOKED,
+            "",
+            (RelaySecret(b"k1".ljust(32)),),
+        )
 
 
 def test_the_dead_are_remembered_for_a_month_and_no_relay_misses_a_death(book: Book) -> None:

@@ -7,6 +7,7 @@ Every time is a `float` of Unix seconds (UTC). Every `*_id` is made by us, base6
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from typing import Generic, TypeVar
 
 from aditus.domain.keytext import SecretText
@@ -92,6 +93,24 @@ class AccessKey:
     revoked_at: float | None = None
     revoked_by: str = ""
     apps: tuple[str, ...] = ()  # names of the associated apps
+    allowed_ports: tuple[int, ...] | None = None  # app ports that its agents may offer; None: any
+    allowed_sources: tuple[str, ...] | None = None  # networks that its agents may dial from; None: any
+    last_used_at: float | None = None  # no older than a minute while an agent is attached
+    last_used_from: str = ""
+    last_used_instance: str = ""  # 32 hex digits
+    last_used_version: str = ""
+    expiry_warning: int | None = None  # 14, 7 or 1: it expires within so many days
+    rotation: "Rotation | None" = None
+    epoch: int = 0  # of its region at its last change: what an ETag is made of
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """The old of two secrets lives until `ends_at`; None: the new one was not used yet."""
+
+    started_at: float
+    grace: float  # seconds from the first use of the new secret
+    ends_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +143,27 @@ class App:
 
 
 @dataclass(frozen=True, slots=True)
+class RelaySecret:
+    """A raw Ed25519 public key of 32 bytes; from `ends_at` on the secret to it is replaced."""
+
+    public_key: bytes
+    ends_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RelayKey:
-    """All that a relay knows of a key. `public_keys` are raw Ed25519 keys of 32 bytes, at most two."""
+    """All that a relay knows of a key. Of its secrets at most two are live; the newest comes last."""
 
     key_id: str
     access_key_id: str
     subscription_id: str
     region: str
     state: KeyState
-    public_keys: tuple[bytes, ...]
+    secrets: tuple[RelaySecret, ...]
     connect_id: str  # empty once revoked
     expires_at: float | None = None
     allowed_ports: frozenset[int] | None = None  # None: any
+    allowed_sources: tuple[IPv4Network | IPv6Network, ...] | None = None  # None: any
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +196,73 @@ class StreamView:
     opened_at: float
     bytes_in: int
     bytes_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """An agent is attached with this secret of a key, or was just now."""
+
+    key_id: str
+    public_key: bytes
+    at: float
+    source: str  # the address that it came from
+    instance: str  # 32 hex digits
+    version: str  # of the agent's program
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRecord:
+    """One finished stream. Bytes are payload: in = from the app, out = to it."""
+
+    subscription_id: str
+    region: str
+    key_id: str
+    access_key_id: str
+    tunnel_id: str
+    instance: str
+    port: int
+    app_id: str  # empty: through the listener
+    source: str  # who connected, "host:port"
+    opened_at: float
+    finished_at: float
+    bytes_in: int
+    bytes_out: int
+    setup_ms: float | None  # from OPEN to ACCEPT; None: never accepted
+    reason: str  # "closed", or the token of the RESET
+    record_id: int = 0  # given by the store
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRefusal:
+    """Proven agents of one key that were refused for one reason from one source, since the last report."""
+
+    key_id: str
+    reason: str
+    source: str
+    refusals: int
+
+
+@dataclass(frozen=True, slots=True)
+class StrangerRefusal:
+    """Refusals of who proved nothing, of one source in one minute (Unix seconds // 60)."""
+
+    minute: int
+    source: str  # empty: those beyond the bound, together
+    reason: str
+    refusals: int
+
+
+@dataclass(frozen=True, slots=True)
+class RelayReport:
+    """What a relay saw since its last report, for the control plane to keep. Bounded by the relay."""
+
+    uses: tuple[KeyUse, ...] = ()
+    streams: tuple[StreamRecord, ...] = ()
+    key_refusals: tuple[KeyRefusal, ...] = ()
+    stranger_refusals: tuple[StrangerRefusal, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.uses or self.streams or self.key_refusals or self.stranger_refusals)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,20 @@ answer never tells a stranger what exists; the others may be shown to the caller
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import IPv6Address, ip_address
 from types import MappingProxyType
 from typing import Literal
 
-from aditus.domain.model import AccessKey, App, Caller, KeyState, RelayKey, Role, Subscription
+from aditus.domain.model import (
+    AccessKey,
+    App,
+    Caller,
+    KeyState,
+    RelayKey,
+    RelaySecret,
+    Role,
+    Subscription,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +40,9 @@ class Denied:
     def __bool__(self) -> Literal[False]:
         return False
 
+
+WARNING_DAYS = (1, 7, 14)
+"""Before a key expires: when its people and agents are told."""
 
 Verdict = Granted | Denied
 GRANTED = Granted()
@@ -176,6 +189,38 @@ def port_verdict(key: RelayKey, port: int) -> Verdict:
     if key.allowed_ports is None or port in key.allowed_ports:
         return GRANTED
     return Denied("port-not-allowed")
+
+
+def secret_verdict(secret: RelaySecret, now: float) -> Verdict:
+    """Whether this secret of a key may attach at `now`. Denied: `replaced`."""
+    if secret.ends_at is not None and secret.ends_at <= now:
+        return Denied(KeyState.REPLACED.value)
+    return GRANTED
+
+
+def source_verdict(key: RelayKey, source: str) -> Verdict:
+    """Whether agents of `key` may dial from the address `source` (None: any). Denied: `address-not-allowed`.
+
+    An IPv4 address counts as itself when it comes mapped into IPv6; what is no address is denied.
+    """
+    if key.allowed_sources is None:
+        return GRANTED
+    try:
+        address = ip_address(source.partition("%")[0])
+    except ValueError:
+        return Denied("address-not-allowed")
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if any(address in network for network in key.allowed_sources):
+        return GRANTED
+    return Denied("address-not-allowed")
+
+
+def expiry_warning(expires_at: float | None, now: float) -> int | None:
+    """1, 7 or 14: the key expires within so many days, and has not yet; None: it has longer, or has."""
+    if expires_at is None or expires_at <= now:
+        return None
+    return next((days for days in WARNING_DAYS if expires_at - now <= days * 86_400), None)
 
 
 def _by_role(wanted: frozenset[Role], roles: frozenset[Role]) -> Verdict:

@@ -127,8 +127,10 @@ class Acceptor:
     def _prove(self, bearer: str, key: RelayKey) -> str:
         """Empty when one of the key's secrets signed the bearer for us, else why it was not accepted."""
         why = "bad-proof"
-        for public_key in key.public_keys:
-            verdict = self._verifier.check_bearer(bearer, public_key, self._settings.audiences, time.time())
+        for secret in key.secrets:
+            verdict = self._verifier.check_bearer(
+                bearer, secret.public_key, self._settings.audiences, time.time()
+            )
             if verdict.ok:
                 return ""
             if verdict.reason == "clock-skew":
@@ -159,8 +161,8 @@ class Acceptor:
             hello.role, visit.challenge, visit.connect_id, key.key_id, visit.audience, hello.instance
         )
         signed = any(
-            self._verifier.check_signature(message, hello.signature, public_key)
-            for public_key in key.public_keys
+            self._verifier.check_signature(message, hello.signature, secret.public_key)
+            for secret in key.secrets
         )
         if hello.role is not Role.AGENT or not signed:
             self._refused("bad-proof")

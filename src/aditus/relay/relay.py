@@ -21,6 +21,7 @@ from aditus.relay.ingress import Ingress
 from aditus.relay.keyring import Keyring
 from aditus.relay.open import Opener
 from aditus.relay.registry import Registry, Tunnel
+from aditus.relay.report import Reporter
 from aditus.relay.settings import RelaySettings
 from aditus.telemetry.log import fields
 from aditus.wire.errors import CloseCode, ResetReason
@@ -39,6 +40,8 @@ class Relay:
             settings.strangers, settings.strangers_per_source, lambda: self._refused("slow-down")
         )
         """Who has connected and is not known yet."""
+        self.reporter = Reporter()
+        """What is to be kept of what happens here."""
         self._resources = resources
         self._keyring = Keyring()
         self._registry = Registry()

@@ -2,11 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_network
+from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, case, func, insert, or_, select, tuple_, update
 
 from aditus.domain.connect_url import parse_relay_url
-from aditus.domain.model import AccessKey, KeyState, RelayKey
+from aditus.domain.model import AccessKey, KeyState, RelayKey, RelaySecret, Rotation
+from aditus.domain.policy import expiry_warning
 from aditus.store.database import Transaction
 from aditus.store.schema import access_keys, apps, associations, key_secrets, regions, unrevoked
 
@@ -63,12 +66,12 @@ def page(
     if after is not None:
         query = query.where(tuple_(access_keys.c.created_at, access_keys.c.key_id) > tuple_(*after))
     query = query.order_by(access_keys.c.created_at, access_keys.c.key_id).limit(limit)
-    return _keys(tx, query)
+    return _keys(tx, query, now)
 
 
 def by_id(tx: Transaction, key_ids: Iterable[str], now: float) -> dict[str, AccessKey]:
     """Keys by their key_id."""
-    found = _keys(tx, _select(now).where(access_keys.c.key_id.in_(list(key_ids))))
+    found = _keys(tx, _select(now).where(access_keys.c.key_id.in_(list(key_ids))), now)
     return {key.key_id: key for key in found}
 
 
@@ -89,17 +92,17 @@ def add(tx: Transaction, key: AccessKey, connect_id: str, public_key: bytes, epo
             created_by=key.created_by,
             expires_at=key.expires_at,
             revoked_by="",
+            allowed_ports=None if key.allowed_ports is None else list(key.allowed_ports),
+            allowed_sources=None if key.allowed_sources is None else list(key.allowed_sources),
         )
     )
     tx.execute(
-        insert(key_secrets).values(
-            key_id=key.key_id, public_key=public_key, state="live", created_at=key.created_at
-        )
+        insert(key_secrets).values(key_id=key.key_id, public_key=public_key, created_at=key.created_at)
     )
 
 
-def change(tx: Transaction, key_id: str, epoch: int, values: Mapping[str, str | float | None]) -> None:
-    """Change columns of an unrevoked key: `description`, `expires_at`, `state` (active or suspended)."""
+def change(tx: Transaction, key_id: str, epoch: int, values: Mapping[str, Any]) -> None:
+    """Change columns of an unrevoked key: what an administrator may, `state` being active or suspended."""
     tx.execute(update(access_keys).where(access_keys.c.key_id == key_id).values(**values, epoch=epoch))
 
 
@@ -169,11 +172,12 @@ def _newest(tx: Transaction, which: ColumnElement[bool], now: float) -> tuple[Ac
     ranked = select(access_keys.c.key_id, rank).where(which).subquery()
     newest = select(ranked.c.key_id).where(ranked.c.rank == 1)
     query = _select(now).where(access_keys.c.key_id.in_(newest))
-    return _keys(tx, query.order_by(access_keys.c.region, access_keys.c.access_key_id))
+    return _keys(tx, query.order_by(access_keys.c.region, access_keys.c.access_key_id), now)
 
 
-def _keys(tx: Transaction, query: Select[tuple[object, ...]]) -> tuple[AccessKey, ...]:
+def _keys(tx: Transaction, query: Select[tuple[object, ...]], now: float) -> tuple[AccessKey, ...]:
     rows = tx.execute(query).all()
+    rotations = _rotations(tx, [row.key_id for row in rows], now)
     names: dict[str, list[str]] = defaultdict(list)
     for app in tx.execute(
         select(associations.c.key_id, apps.c.name)
@@ -182,10 +186,28 @@ def _keys(tx: Transaction, query: Select[tuple[object, ...]]) -> tuple[AccessKey
         .order_by(apps.c.name)
     ):
         names[app.key_id].append(app.name)
-    return tuple(_key(row, tuple(names[row.key_id])) for row in rows)
+    return tuple(_key(row, tuple(names[row.key_id]), rotations.get(row.key_id), now) for row in rows)
 
 
-def _key(row: Row[tuple[object, ...]], app_names: tuple[str, ...]) -> AccessKey:
+def _rotations(tx: Transaction, key_ids: Sequence[str], now: float) -> dict[str, Rotation]:
+    live = or_(key_secrets.c.ends_at.is_(None), key_secrets.c.ends_at > now)
+    rows = tx.execute(
+        select(key_secrets)
+        .where(key_secrets.c.key_id.in_(key_ids), live)
+        .order_by(key_secrets.c.key_id, key_secrets.c.created_at, key_secrets.c.grace)
+    ).all()
+    newest = {row.key_id: row.created_at for row in rows}
+    return {
+        row.key_id: Rotation(newest[row.key_id], row.grace, row.ends_at)
+        for row in rows
+        if row.grace is not None
+    }
+
+
+def _key(
+    row: Row[tuple[object, ...]], app_names: tuple[str, ...], rotation: Rotation | None, now: float
+) -> AccessKey:
+    state = KeyState(row.state_now)
     connect_url = str(parse_relay_url(row.relay_url).connect(row.connect_id)) if row.connect_id else ""
     return AccessKey(
         key_id=row.key_id,
@@ -194,7 +216,7 @@ def _key(row: Row[tuple[object, ...]], app_names: tuple[str, ...]) -> AccessKey:
         region=row.region,
         capability=row.capability,
         description=row.description,
-        state=KeyState(row.state_now),
+        state=state,
         connect_url=connect_url,
         relay_url=row.relay_url,
         created_at=row.created_at,
@@ -203,14 +225,23 @@ def _key(row: Row[tuple[object, ...]], app_names: tuple[str, ...]) -> AccessKey:
         revoked_at=row.revoked_at,
         revoked_by=row.revoked_by,
         apps=app_names,
+        allowed_ports=None if row.allowed_ports is None else tuple(row.allowed_ports),
+        allowed_sources=None if row.allowed_sources is None else tuple(row.allowed_sources),
+        last_used_at=row.last_used_at,
+        last_used_from=row.last_used_from or "",
+        last_used_instance=row.last_used_instance or "",
+        last_used_version=row.last_used_version or "",
+        expiry_warning=None if state is KeyState.REVOKED else expiry_warning(row.expires_at, now),
+        rotation=None if state is KeyState.REVOKED else rotation,
+        epoch=row.epoch,
     )
 
 
 def _relay_keys(tx: Transaction, which: ColumnElement[bool]) -> tuple[RelayKey, ...]:
     rows = tx.execute(
-        select(access_keys, key_secrets.c.public_key)
+        select(access_keys, key_secrets.c.public_key, key_secrets.c.ends_at)
         .join(key_secrets, key_secrets.c.key_id == access_keys.c.key_id)
-        .where(which, key_secrets.c.state == "live")
+        .where(which)
         .order_by(access_keys.c.epoch, access_keys.c.key_id, key_secrets.c.created_at)
     )
     found: dict[str, list[Row[tuple[object, ...]]]] = defaultdict(list)
@@ -223,9 +254,13 @@ def _relay_keys(tx: Transaction, which: ColumnElement[bool]) -> tuple[RelayKey, 
             subscription_id=same[0].subscription_id,
             region=same[0].region,
             state=KeyState(same[0].state),
-            public_keys=tuple(bytes(row.public_key) for row in same),
+            secrets=tuple(RelaySecret(bytes(row.public_key), row.ends_at) for row in same),
             connect_id=same[0].connect_id or "",
             expires_at=same[0].expires_at,
+            allowed_ports=None if same[0].allowed_ports is None else frozenset(same[0].allowed_ports),
+            allowed_sources=None
+            if same[0].allowed_sources is None
+            else tuple(map(ip_network, same[0].allowed_sources)),
         )
         for key_id, same in found.items()
     )

@@ -132,6 +132,39 @@ api_tokens = Table(
     Index("ix_api_tokens_user_id", "user_id"),
 )
 
+# A person's sign-in. The cookie has 256 random bits, of which only the hash is here; `session_id` names the
+# session in lists and is no secret.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_id", Text, primary_key=True),
+    Column("secret_hash", LargeBinary, nullable=False, unique=True),
+    Column("user_id", Text, ForeignKey("users.user_id"), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("source", Text, nullable=False),  # the address that signed in
+    Column("user_agent", Text, nullable=False),
+    Index("ix_sessions_user_id", "user_id"),
+)
+
+# A link that makes whoever opens it a member of the organisation, once.
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("invitation_id", Text, primary_key=True),
+    Column("secret_hash", LargeBinary, nullable=False, unique=True),
+    Column("organization_id", Text, ForeignKey("organizations.organization_id"), nullable=False),
+    Column("email", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("subscription_id", Text, ForeignKey("subscriptions.subscription_id")),  # of a team_admin
+    Column("created_at", Double, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("accepted_at", Double),
+    CheckConstraint("role IN ('owner', 'member', 'team_admin')", "role"),
+    Index("ix_invitations_organization_id", "organization_id"),
+)
+
 # --- keys -------------------------------------------------------------------------------------
 
 access_keys = Table(
@@ -151,6 +184,14 @@ access_keys = Table(
     Column("expires_at", Double),
     Column("revoked_at", Double),
     Column("revoked_by", Text, nullable=False),
+    Column("allowed_ports", JSON(none_as_null=True)),  # a sorted list of app ports; NULL: any
+    Column("allowed_sources", JSON(none_as_null=True)),  # a list of CIDRs; NULL: any
+    # What is seen of a key's use does not raise its epoch: no relay needs to know it.
+    Column("last_used_at", Double),
+    Column("last_used_from", Text),
+    Column("last_used_instance", Text),
+    Column("last_used_version", Text),
+    Column("warned_days", Integer),  # 14, 7 or 1: the last warning that its expiry is near
     ForeignKeyConstraint(
         ["subscription_id", "region"],
         ["subscription_regions.subscription_id", "subscription_regions.region"],
@@ -175,15 +216,17 @@ access_keys = Table(
 unrevoked = access_keys.c.state != literal_column("'revoked'")
 """Spelled as in the unique index above, without a parameter: else no database would use it for counting."""
 
-# Raw Ed25519 public keys of 32 bytes; the private ones were never here for longer than one answer.
+# Raw Ed25519 public keys of 32 bytes; the private ones were never here for longer than one answer. A rotation
+# gives the secret that it replaces a `grace`; that turns into an `ends_at` when the new one is first used.
 key_secrets = Table(
     "key_secrets",
     metadata,
     Column("key_id", Text, ForeignKey("access_keys.key_id"), primary_key=True),
     Column("public_key", LargeBinary, primary_key=True),
-    Column("state", Text, nullable=False),
     Column("created_at", Double, nullable=False),
-    CheckConstraint("state IN ('live', 'replaced')", "state"),
+    Column("first_used_at", Double),
+    Column("grace", Double),  # seconds; NULL: nothing replaces it
+    Column("ends_at", Double),  # from then on it is replaced
 )
 
 # --- apps -------------------------------------------------------------------------------------
@@ -228,6 +271,53 @@ audit_events = Table(
     Column("object_name", Text, nullable=False),
     Column("details", JSON, nullable=False),
     Index("ix_audit_events_page", "organization_id", "event_id"),
+)
+
+# One row per finished stream; the oldest go first when there are too many, or when they are too old.
+stream_records = Table(
+    "stream_records",
+    metadata,
+    Column("record_id", Counter, primary_key=True, autoincrement=True),
+    Column("subscription_id", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("access_key_id", Text, nullable=False),
+    Column("tunnel_id", Text, nullable=False),
+    Column("instance", Text, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("app_id", Text, nullable=False),  # empty: through the listener
+    Column("source", Text, nullable=False),
+    Column("opened_at", Double, nullable=False),
+    Column("finished_at", Double, nullable=False),
+    Column("bytes_in", BigInteger, nullable=False),
+    Column("bytes_out", BigInteger, nullable=False),
+    Column("setup_ms", Double),  # NULL: the agent never accepted
+    Column("reason", Text, nullable=False),  # "closed", or the token of the RESET
+    Index("ix_stream_records_page", "subscription_id", "record_id"),
+    Index("ix_stream_records_finished_at", "finished_at"),
+)
+
+# Strangers at a relay's door: counted, for who is unknown must not fill the audit.
+stranger_refusals = Table(
+    "stranger_refusals",
+    metadata,
+    Column("region", Text, primary_key=True),
+    Column("minute", BigInteger, primary_key=True),  # Unix seconds // 60
+    Column("source", Text, primary_key=True),  # an address; empty: those beyond the bound, together
+    Column("reason", Text, primary_key=True),
+    Column("refusals", BigInteger, nullable=False),
+)
+
+# The relays that serve a region now, and up to which epoch they know its keys.
+relays = Table(
+    "relays",
+    metadata,
+    Column("relay_id", Text, primary_key=True),
+    Column("region", Text, ForeignKey("regions.name"), nullable=False),
+    Column("name", Text, nullable=False),  # for people: host and process
+    Column("epoch", BigInteger, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Index("ix_relays_region", "region"),
 )
 
 # An Idempotency-Key, and what was made with it. The answer itself is not kept: it held a secret.

@@ -31,6 +31,14 @@ class CutAnswer(Answer):
     milliseconds: float
 
 
+class RotationAnswer(Answer):
+    """The old secret lives until `ends_at`: `grace` seconds from the first use of the new one."""
+
+    started_at: SentTime
+    grace: float
+    ends_at: SentTime | None
+
+
 class KeyAnswer(Answer):
     key_id: str
     access_key_id: str
@@ -47,6 +55,15 @@ class KeyAnswer(Answer):
     revoked_at: SentTime | None
     revoked_by: str
     apps: list[str]
+    allowed_ports: list[int] | None
+    allowed_sources: list[str] | None
+    last_used_at: SentTime | None
+    last_used_from: str
+    last_used_instance: str
+    last_used_version: str
+    expiry_warning: int | None
+    rotation: RotationAnswer | None
+    epoch: int
 
 
 class NewKeyAnswer(KeyAnswer):

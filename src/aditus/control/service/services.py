@@ -10,6 +10,7 @@ from aditus.control.service.context import Context
 from aditus.control.service.events import Events
 from aditus.control.service.feed import KeyFeed
 from aditus.control.service.keys import Keys
+from aditus.control.service.reports import Reports
 from aditus.control.service.subscriptions import Subscriptions
 from aditus.control.service.tokens import Tokens
 from aditus.control.service.tunnels import Tunnels
@@ -28,6 +29,7 @@ class Services:
     tokens: Tokens
     subscriptions: Subscriptions
     events: Events
+    reports: Reports
     alive: Callable[[], None]
     """Asks the database for a sign of life. Raises `AditusError` `database-unavailable`."""
 
@@ -43,5 +45,6 @@ def build(database: Database, relays: LiveRelays, now: Callable[[], float] = tim
         tokens=Tokens(context),
         subscriptions=Subscriptions(context),
         events=Events(context),
+        reports=Reports(context),
         alive=database.check,
     )
