@@ -18,6 +18,7 @@ import logging
 import ssl
 import time
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_network
 from pathlib import Path
 from types import TracebackType
 
@@ -112,6 +113,7 @@ class Site:
         handshake_seconds: float = 5.0,
         strangers: int = STRANGERS,
         strangers_per_source: int = STRANGERS_PER_SOURCE,
+        trusted_proxies: tuple[str, ...] = (),
     ) -> None:
         self.folder = folder
         self.complaints = Complaints()
@@ -125,6 +127,7 @@ class Site:
         self._handshake_seconds = handshake_seconds
         self._strangers = strangers
         self._strangers_per_source = strangers_per_source
+        self._trusted_proxies = tuple(map(ip_network, trusted_proxies))
         self._keys: dict[str, RelayKey] = {}
         self._agents: list[Running] = []
         self._stack = contextlib.AsyncExitStack()
@@ -167,6 +170,7 @@ class Site:
             handshake_seconds=self._handshake_seconds,
             strangers=self._strangers,
             strangers_per_source=self._strangers_per_source,
+            trusted_proxies=self._trusted_proxies,
         )
         self.relay = Relay(settings, Ed25519Verifier(), self.resources)
         tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
@@ -193,6 +197,17 @@ class Site:
     def change(self, key: Key, **details: object) -> list[Cut]:
         """Change fields of a key's `RelayKey`, and tell the relay."""
         return self.tell(dataclasses.replace(self._keys[key.key_id], **details))  # type: ignore[arg-type]
+
+    def known(self, key: Key) -> RelayKey:
+        """What the relay was last told of a key."""
+        return self._keys[key.key_id]
+
+    def rotate(self, key: Key, *, old_ends_at: float | None = None) -> Key:
+        """Make a second secret of a key; the old one lives until `old_ends_at` (None: for now)."""
+        pair, known = generate_pair(), self._keys[key.key_id]
+        old = dataclasses.replace(known.secrets[-1], ends_at=old_ends_at)
+        self.change(key, secrets=(old, RelaySecret(pair.public)))
+        return dataclasses.replace(key, secret=format_access_key(REGION, key.key_id, pair.secret))
 
     def revoke_now(self, key: Key) -> list[Cut]:
         """Revoke at once, as the key feed does."""

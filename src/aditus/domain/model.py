@@ -296,6 +296,7 @@ class TunnelView:
     bytes_in: int
     bytes_out: int
     rtt_ms: float | None = None
+    old_secret: bool = False  # its key was rotated, and it still uses the secret before
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,6 +216,18 @@ def source_verdict(key: RelayKey, source: str) -> Verdict:
     return Denied("address-not-allowed")
 
 
+def attach_verdict(key: RelayKey, public_key: bytes, source: str, now: float) -> Verdict:
+    """Whether whoever holds this secret of `key` may be attached from `source` at `now`.
+
+    Denied: as `key_verdict`, `secret_verdict` and `source_verdict`, in this order.
+    """
+    verdict = key_verdict(key, now)
+    if verdict:
+        secret = next((one for one in key.secrets if one.public_key == public_key), None)
+        verdict = Denied(KeyState.REPLACED.value) if secret is None else secret_verdict(secret, now)
+    return verdict and source_verdict(key, source)
+
+
 def expiry_warning(expires_at: float | None, now: float) -> int | None:
     """1, 7 or 14: the key expires within so many days, and has not yet; None: it has longer, or has."""
     if expires_at is None or expires_at <= now:

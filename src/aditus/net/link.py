@@ -33,7 +33,7 @@ ATTACH_SECONDS = 10.0
 SKEWED_SECONDS = 1.0
 """From learning the relay's time to trying with it."""
 SUSPENDED_SECONDS = 30.0
-"""How often a suspended key is tried again."""
+"""How often a key is tried again that is suspended, or not allowed from here."""
 FIRST_RETRY_SECONDS = 5.0
 """The first retry comes after 0 to 5 s, so that the agents of a restarted relay spread out."""
 LONGEST_RETRY_SECONDS = 60.0
@@ -139,7 +139,8 @@ class Link:
         if code == CloseCode.KEY_REFUSED and reason in _KEY_REFUSALS:
             return LinkFailure(_KEY_REFUSALS[reason], Follow.STOP, closed_by_relay=True)
         if code == CloseCode.SUSPENDED:
-            return LinkFailure(_SUSPENDED, Follow.WAIT, delay=_jittered(SUSPENDED_SECONDS))
+            refusal = _REVERSIBLE.get(reason, _SUSPENDED)
+            return LinkFailure(refusal, Follow.WAIT, delay=_jittered(SUSPENDED_SECONDS))
         if code == CloseCode.SUPERSEDED:
             error = AditusError(Code.CONFLICT, "superseded", "A newer session of this agent took its place.")
             return LinkFailure(error, Follow.LEAVE)
@@ -169,8 +170,8 @@ class Link:
             return self._skewed(refused.headers)
         if reason in _KEY_REFUSALS:
             return LinkFailure(_KEY_REFUSALS[reason], Follow.STOP)
-        if reason == "suspended":
-            return LinkFailure(_SUSPENDED, Follow.WAIT, delay=_jittered(SUSPENDED_SECONDS))
+        if reason in _REVERSIBLE:
+            return LinkFailure(_REVERSIBLE[reason], Follow.WAIT, delay=_jittered(SUSPENDED_SECONDS))
         if reason == "no-such-url":
             error = AditusError(
                 Code.NOT_FOUND,
@@ -268,6 +269,16 @@ _NEW_KEY = "Ask an administrator for a new key, then run `aditus configure`."
 _SUSPENDED = AditusError(
     Code.FORBIDDEN, "suspended", "The access key is suspended.", remedy="An administrator can resume it."
 )
+_REVERSIBLE = {
+    "suspended": _SUSPENDED,
+    "address-not-allowed": AditusError(
+        Code.FORBIDDEN,
+        "address-not-allowed",
+        "The access key may not be used from the address of this machine, as the relay sees it.",
+        remedy="An administrator can allow it: aditus keys update ID --allow-source CIDR",
+    ),
+}
+"""What an administrator can undo: the agent stays, and tries again."""
 _KEY_REFUSALS = {
     "revoked": _key_refused("revoked", "The access key was revoked.", _NEW_KEY),
     "expired": _key_refused(

@@ -139,6 +139,12 @@ class MuxStream:
         self._mux.session.reset(self.number, reason, detail)
         self._mux.flush_soon()
 
+    def cut(self, reason: ResetReason) -> None:
+        """End the stream in both directions, for its local end too."""
+        self.reset(reason)
+        if self.end is not None:
+            self.end.cut(reason, "")
+
 
 class Mux:
     """A `Session` with its WebSocket, its timer and the ends of its streams."""
@@ -336,9 +342,7 @@ class Mux:
         if stream is None:
             return False
         _log.exception("a stream failed")
-        stream.reset(ResetReason.INTERNAL)
-        if stream.end is not None:
-            stream.end.cut(ResetReason.INTERNAL, "")
+        stream.cut(ResetReason.INTERNAL)
         return True
 
     def _add(self, number: int, port: int, source: str) -> MuxStream:

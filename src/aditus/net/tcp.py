@@ -15,6 +15,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import aiofastnet
@@ -31,6 +32,13 @@ ACCEPTED_AT_ONCE = 64
 """Connections that are accepted in one turn of the loop: so few still come through after a `hold`."""
 TOLD_EVERY_SECONDS = 10.0
 """How often the log says that descriptors are used up."""
+
+accepted_from: ContextVar[str] = ContextVar("accepted_from", default="")
+"""In the callbacks of a connection that a `ListeningSocket` accepted: the address that it came from.
+
+The loop starts a task for each connection right after `accept`, and callbacks keep that context. Who
+decides an upgrade has no other way to the socket: picows shows the request alone.
+"""
 
 # The value of SO_LINGER (struct linger: on or off, seconds). Zero seconds make a close a TCP reset.
 _LINGER = "hh" if sys.platform == "win32" else "ii"
@@ -185,6 +193,7 @@ class ListeningSocket(socket.socket):
     def accept(self) -> tuple[socket.socket, Any]:
         try:
             sock, address = super().accept()
+            accepted_from.set(address[0])
             return (sock, address) if self.door is None else (self._greet(sock, address, self.door), address)
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE):

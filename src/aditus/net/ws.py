@@ -20,7 +20,7 @@ import picows
 from python_socks import ProxyError
 
 from aditus.net import resets
-from aditus.net.tcp import ACCEPTED_AT_ONCE, BACKLOG
+from aditus.net.tcp import ACCEPTED_AT_ONCE, BACKLOG, accepted_from
 from aditus.wire.errors import CloseCode
 from aditus.wire.frames import MAX_FRAME, SUBPROTOCOL
 
@@ -88,10 +88,15 @@ class MessageHandler(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """A request to become a WebSocket: path as sent, header names case-insensitive."""
+    """A request to become a WebSocket: path as sent, header names case-insensitive.
+
+    `source` is the IP address it came from, `forwarded` its `X-Forwarded-For`, all of them joined.
+    """
 
     path: str
     headers: Mapping[str, str]
+    source: str = ""
+    forwarded: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +261,8 @@ async def serve(
     def listener(request: picows.WSUpgradeRequest) -> picows.WSUpgradeResponseWithListener:
         try:
             path = request.path.decode("ascii", "replace")
-            answer = accept(Upgrade(path, request.headers))
+            forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
+            answer = accept(Upgrade(path, request.headers, accepted_from.get(), forwarded))
         except Exception:  # noqa: BLE001  picows would send the text of the exception to the peer
             _log.exception("deciding an upgrade failed")
             answer = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR)

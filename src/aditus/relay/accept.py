@@ -13,15 +13,18 @@ from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
 
-from aditus.domain.model import RelayKey
-from aditus.domain.policy import Denied, key_verdict
+from aditus.domain.model import RelayKey, RelaySecret
+from aditus.domain.policy import Denied, attach_verdict, key_verdict
 from aditus.domain.ports import Verifier
 from aditus.net.door import Door
 from aditus.net.mux import Mux, MuxStream, Resources
 from aditus.net.ws import Refusal, Upgrade
 from aditus.relay.keyring import Keyring
+from aditus.relay.open import close_code, reset_reason
 from aditus.relay.registry import Registry, Tunnel
+from aditus.relay.report import Reporter
 from aditus.relay.settings import RelaySettings
+from aditus.relay.source import source_of
 from aditus.telemetry.log import fields
 from aditus.wire.errors import CloseCode, ResetReason
 from aditus.wire.events import Event, GoawayReceived, HelloReceived, OfferReceived
@@ -38,6 +41,7 @@ _MESSAGES: TextOf = {
     "expired": "The access key has expired.",
     "replaced": "The secret was replaced by a newer one.",
     "suspended": "The access key is suspended.",
+    "address-not-allowed": "The access key's rules do not allow the address that this comes from.",
     "wrong-region": "The access key belongs to another region.",
     "no-such-url": "There is no such Connect URL.",
     "draining": "This relay is shutting down.",
@@ -55,6 +59,7 @@ class Acceptor:
         verifier: Verifier,
         resources: Resources,
         door: Door,
+        reporter: Reporter,
         *,
         registered: Callable[[Tunnel], None],
         offered: Callable[[Tunnel, Offer], None],
@@ -67,6 +72,7 @@ class Acceptor:
         self._verifier = verifier
         self._resources = resources
         self._door = door
+        self._reporter = reporter
         self._registered = registered
         self._offered = offered
         self._removed = removed
@@ -83,15 +89,16 @@ class Acceptor:
 
     def decide(self, upgrade: Upgrade) -> Mux | Refusal:
         """101 as a `Mux`, or the refusal of docs/wire-protocol.md, section 2.1."""
-        answer = self._decide(upgrade)
+        source = source_of(upgrade, self._settings.trusted_proxies)
+        answer = self._decide(upgrade, source)
         if isinstance(answer, Refusal):
             return answer
         key, audience = answer
-        visit = _Visit(self, key.key_id, audience, key.connect_id)
+        visit = _Visit(self, key.key_id, audience, key.connect_id, source)
         self._visits.add(visit)
         return visit.mux
 
-    def _decide(self, upgrade: Upgrade) -> tuple[RelayKey, str] | Refusal:
+    def _decide(self, upgrade: Upgrade, source: str) -> tuple[RelayKey, str] | Refusal:
         if self.draining:
             return self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "draining", {"Retry-After": "1"})
         path = upgrade.path.partition("?")[0]
@@ -100,42 +107,51 @@ class Acceptor:
         scheme, _, bearer = upgrade.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not bearer:
             if at is not None or (path == "/connect" and "Upgrade" in upgrade.headers):
-                return self._refuse(HTTPStatus.UNAUTHORIZED, "bad-proof")
-            return self._refuse(HTTPStatus.NOT_FOUND, "no-such-url")
+                return self._refuse_stranger(source, HTTPStatus.UNAUTHORIZED, "bad-proof")
+            return self._refuse_stranger(source, HTTPStatus.NOT_FOUND, "no-such-url")
         try:
             claims = self._verifier.claims(bearer.strip())
         except ValueError:
             claims = None
         if claims is not None and claims.region != self._settings.region:
-            return self._refuse(HTTPStatus.FORBIDDEN, "wrong-region")
+            return self._refuse_stranger(source, HTTPStatus.FORBIDDEN, "wrong-region")
         key = self._keyring.get(claims.key_id) if claims is not None else None
         proven = "bad-proof" if key is None else self._prove(bearer.strip(), key)
-        if key is not None and not proven:
-            verdict = key_verdict(key, time.time())
+        if key is not None and isinstance(proven, RelaySecret):
+            verdict = attach_verdict(key, proven.public_key, source, time.time())
             if isinstance(verdict, Denied):
-                return self._refuse(HTTPStatus.FORBIDDEN, verdict.reason)
+                return self._refuse_key(key, source, verdict.reason)
         if head != "connect" or (connect_id and at is None):
-            return self._refuse(HTTPStatus.NOT_FOUND, "no-such-url")
-        if key is None or claims is None or proven:
-            return self._refuse(HTTPStatus.UNAUTHORIZED, proven)
+            return self._refuse_stranger(source, HTTPStatus.NOT_FOUND, "no-such-url")
+        if key is None or claims is None or not isinstance(proven, RelaySecret):
+            reason = proven if isinstance(proven, str) else "bad-proof"
+            return self._refuse_stranger(source, HTTPStatus.UNAUTHORIZED, reason)
         if at is not None and at.key_id != key.key_id:
-            return self._refuse(HTTPStatus.NOT_FOUND, "no-such-url")
+            return self._refuse_stranger(source, HTTPStatus.NOT_FOUND, "no-such-url")
         if upgrade.headers.get("Sec-WebSocket-Protocol") != SUBPROTOCOL:
             return Refusal(HTTPStatus.BAD_REQUEST, f"This relay speaks {SUBPROTOCOL} alone.")
         return key, claims.audience
 
-    def _prove(self, bearer: str, key: RelayKey) -> str:
-        """Empty when one of the key's secrets signed the bearer for us, else why it was not accepted."""
+    def _prove(self, bearer: str, key: RelayKey) -> RelaySecret | str:
+        """The secret of the key that signed the bearer for us, or why it was not accepted."""
         why = "bad-proof"
-        for secret in key.secrets:
+        for secret in reversed(key.secrets):  # the newest first: it is the likeliest
             verdict = self._verifier.check_bearer(
                 bearer, secret.public_key, self._settings.audiences, time.time()
             )
             if verdict.ok:
-                return ""
+                return secret
             if verdict.reason == "clock-skew":
                 why = verdict.reason
         return why
+
+    def _refuse_key(self, key: RelayKey, source: str, reason: str) -> Refusal:
+        self._reporter.refused_key(key.key_id, reason, source)
+        return self._refuse(HTTPStatus.FORBIDDEN, reason)
+
+    def _refuse_stranger(self, source: str, status: HTTPStatus, reason: str) -> Refusal:
+        self._reporter.refused_stranger(reason, source)
+        return self._refuse(status, reason)
 
     def _refuse(self, status: HTTPStatus, reason: str, headers: TextOf | None = None) -> Refusal:
         self._refused(reason)
@@ -150,22 +166,33 @@ class Acceptor:
     def admit(self, visit: "_Visit", hello: DialerHello) -> Tunnel | None:
         """Check the key as it is now, verify the signature, register: one step of the loop."""
         key = self._keyring.get(visit.key_id)
-        verdict = key_verdict(key, time.time()) if key is not None else Denied("revoked")
-        if key is None or isinstance(verdict, Denied):
-            reason = verdict.reason if isinstance(verdict, Denied) else "revoked"
-            self._refused(reason)
-            code = CloseCode.SUSPENDED if reason == "suspended" else CloseCode.KEY_REFUSED
-            visit.mux.close(code, reason, ResetReason.REVOKED)
+        if key is None:  # revoked, and forgotten since the upgrade
+            self._refused("revoked")
+            visit.mux.close(CloseCode.KEY_REFUSED, "revoked", ResetReason.REVOKED)
             return None
         message = attach_message(
             hello.role, visit.challenge, visit.connect_id, key.key_id, visit.audience, hello.instance
         )
-        signed = any(
-            self._verifier.check_signature(message, hello.signature, secret.public_key)
-            for secret in key.secrets
+        secret = next(
+            (
+                secret
+                for secret in reversed(key.secrets)
+                if self._verifier.check_signature(message, hello.signature, secret.public_key)
+            ),
+            None,
         )
-        if hello.role is not Role.AGENT or not signed:
+        verdict = key_verdict(key, time.time())
+        if secret is not None:
+            verdict = attach_verdict(key, secret.public_key, visit.source, time.time())
+        if isinstance(verdict, Denied):
+            self._refused(verdict.reason)
+            if secret is not None:
+                self._reporter.refused_key(key.key_id, verdict.reason, visit.source)
+            visit.mux.close(close_code(verdict), verdict.reason, reset_reason(verdict))
+            return None
+        if hello.role is not Role.AGENT or secret is None:
             self._refused("bad-proof")
+            self._reporter.refused_stranger("bad-proof", visit.source)
             _log.warning("closing a session: its challenge was not signed by the key's secret")
             visit.mux.close(CloseCode.PROTOCOL, "protocol", ResetReason.PROTOCOL)
             return None
@@ -186,6 +213,8 @@ class Acceptor:
             host=hello.host,
             peer=ws.peer if ws is not None else "",
             attached_at=time.time(),
+            public_key=secret.public_key,
+            source=visit.source,
         )
         superseded = self._registry.add(tunnel)
         if superseded is not None:
@@ -227,10 +256,11 @@ class Acceptor:
 class _Visit:
     """One session of a dialer: first a stranger with a good bearer, then a tunnel."""
 
-    def __init__(self, acceptor: Acceptor, key_id: str, audience: str, connect_id: str) -> None:
+    def __init__(self, acceptor: Acceptor, key_id: str, audience: str, connect_id: str, source: str) -> None:
         self.key_id = key_id
         self.audience = audience
         self.connect_id = connect_id
+        self.source = source
         self.challenge = secrets.token_bytes(CHALLENGE_SIZE)
         self.mux = acceptor.mux(self, acceptor.session(self.challenge, connect_id))
         self._acceptor = acceptor

@@ -1,4 +1,8 @@
-"""Cutting: when a key loses its right, its tunnels and streams end at once, and somebody counts them."""
+"""Cutting: what a key does not allow any more ends at once, and somebody counts it.
+
+That is all its tunnels when the key itself has lost its right, those of a secret that was replaced or of an
+address that is not allowed any more, or the streams for a port.
+"""
 
 import asyncio
 import time
@@ -6,47 +10,61 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from aditus.domain.model import Cut, RelayKey
-from aditus.domain.policy import Denied, key_verdict
+from aditus.domain.model import Cut, KeyState, RelayKey
+from aditus.domain.policy import WARNING_DAYS, Denied, attach_verdict, key_verdict, port_verdict
 from aditus.relay.ingress import Ingress
 from aditus.relay.keyring import Keyring
-from aditus.relay.open import reset_reason
+from aditus.relay.open import close_code, reset_reason
 from aditus.relay.registry import Registry, Tunnel
-from aditus.wire.errors import CloseCode
+from aditus.wire.errors import ResetReason
 
 _LONGEST_TIMER_SECONDS = 86_400.0
 """Timers longer than a day are set anew each day: an event loop's clock and ours drift apart."""
 
 
 class Cutter:
-    """Ends tunnels for their key's sake, by word of the key feed or when the key expires."""
+    """Ends tunnels for their key's sake, by word of the key feed or when a time comes that the key names."""
 
     def __init__(
-        self, keyring: Keyring, registry: Registry, ingress: Ingress, removed: Callable[[Tunnel], None]
+        self,
+        keyring: Keyring,
+        registry: Registry,
+        ingress: Ingress,
+        *,
+        removed: Callable[[Tunnel], None],
+        warn: Callable[[str], None],
     ) -> None:
         self._keyring = keyring
         self._registry = registry
         self._ingress = ingress
         self._removed = removed
+        self._warn = warn
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._steps: deque[Callable[[], None]] = deque()
 
     def enforce(self, key: RelayKey, committed_at: float) -> Cut | None:
-        """Cut the key's tunnels if it may have none now; `committed_at` is monotonic. None: it may."""
-        verdict = key_verdict(key, time.time())
-        if not isinstance(verdict, Denied):
+        """Cut what the key forbids now; `committed_at` is monotonic. None: all its tunnels may stay."""
+        now = time.time()
+        tunnels = streams = 0
+        for tunnel in self._registry.of_key(key.key_id):
+            verdict = attach_verdict(key, tunnel.public_key, tunnel.source, now)
+            if isinstance(verdict, Denied):
+                tunnels += 1
+                streams += tunnel.mux.session.streams
+                self._registry.remove(tunnel)
+                tunnel.mux.cut(reset_reason(verdict))
+                self._later(partial(self._hang_up, tunnel, verdict))
+            else:
+                _cut_ports(key, tunnel)
+        verdict = key_verdict(key, now)
+        if verdict:
             self._watch(key)
-            return None
-        tunnels = self._registry.of_key(key.key_id)
-        streams = sum(tunnel.mux.session.streams for tunnel in tunnels)
-        for tunnel in tunnels:
-            self._registry.remove(tunnel)
-            tunnel.mux.cut(reset_reason(verdict))
-            self._later(partial(self._hang_up, tunnel, verdict))
-        if verdict.reason == "revoked":
+            if not tunnels:
+                return None
+        elif key.state is KeyState.REVOKED:
             self._later(partial(self._ingress.release, key.key_id))
         milliseconds = (time.monotonic() - committed_at) * 1000
-        return Cut(key.key_id, len(tunnels), streams, round(milliseconds, 3))
+        return Cut(key.key_id, tunnels, streams, round(milliseconds, 3))
 
     def _later(self, step: Callable[[], None]) -> None:
         """Do what can wait, a step in each turn of the loop, when the connections of all keys are down."""
@@ -61,8 +79,7 @@ class Cutter:
             asyncio.get_running_loop().call_soon(self._next_step)
 
     def _hang_up(self, tunnel: Tunnel, verdict: Denied) -> None:
-        code = CloseCode.SUSPENDED if verdict.reason == "suspended" else CloseCode.KEY_REFUSED
-        tunnel.mux.close(code, verdict.reason, reset_reason(verdict))
+        tunnel.mux.close(close_code(verdict), verdict.reason, reset_reason(verdict))
         self._removed(tunnel)
 
     def would_cut(self, key_id: str) -> Cut:
@@ -88,13 +105,32 @@ class Cutter:
         timer = self._timers.pop(key.key_id, None)
         if timer is not None:
             timer.cancel()
-        if key.expires_at is not None and self._registry.of_key(key.key_id):
-            delay = min(max(key.expires_at - time.time(), 0.0), _LONGEST_TIMER_SECONDS)
+        moment = _next_moment(key, time.time())
+        if moment is not None and self._registry.of_key(key.key_id):
+            delay = min(max(moment - time.time(), 0.0), _LONGEST_TIMER_SECONDS)
             loop = asyncio.get_running_loop()
-            self._timers[key.key_id] = loop.call_later(delay, self._expire, key.key_id)
+            self._timers[key.key_id] = loop.call_later(delay, self._look, key.key_id)
 
-    def _expire(self, key_id: str) -> None:
+    def _look(self, key_id: str) -> None:
+        """A moment has come at which the key, or one of its secrets, may have lost its right."""
         self._timers.pop(key_id, None)
         key = self._keyring.get(key_id)
         if key is not None:
             self.enforce(key, time.monotonic())
+            self._warn(key_id)
+
+
+def _cut_ports(key: RelayKey, tunnel: Tunnel) -> None:
+    """End the streams for ports that the key does not allow any more."""
+    if key.allowed_ports is not None:
+        for stream in tunnel.mux.streams:
+            if isinstance(port_verdict(key, stream.port), Denied):
+                stream.cut(ResetReason.PORT_NOT_ALLOWED)
+
+
+def _next_moment(key: RelayKey, now: float) -> float | None:
+    """When the key or its old secret ends, or its agents are to be warned, whichever comes first."""
+    moments = [secret.ends_at for secret in key.secrets if secret.ends_at is not None]
+    if key.expires_at is not None:
+        moments += [key.expires_at, *(key.expires_at - days * 86_400 for days in WARNING_DAYS)]
+    return min((moment for moment in moments if moment > now), default=None)

@@ -126,11 +126,12 @@ class Ingress:
         if self._owners.get(port) == key_id and port in self._listeners:
             self._listeners[port].go_on()
 
-    def release(self, key_id: str) -> None:
-        """The key is gone for good: close its listeners, and let others have its ports."""
+    def release(self, key_id: str, only: int | None = None) -> None:
+        """The key may not have its ports, or `only` that one: close their listeners, let others have them."""
         for port in [port for port, owner in self._owners.items() if owner == key_id]:
-            self.pause(port, key_id)
-            del self._owners[port]
+            if only in (None, port):
+                self.pause(port, key_id)
+                del self._owners[port]
 
     def close(self) -> None:
         """Close every listener."""

@@ -2,12 +2,12 @@
 
 import time
 
-from aditus.domain.policy import Denied, port_verdict
+from aditus.domain.policy import Denied, attach_verdict, port_verdict
 from aditus.net.mux import MuxStream, StreamEnd
 from aditus.relay.guard import Guard
 from aditus.relay.keyring import Keyring
 from aditus.relay.registry import Registry
-from aditus.wire.errors import CannotOpen, ResetReason
+from aditus.wire.errors import CannotOpen, CloseCode, ResetReason
 
 
 class Opener:
@@ -33,6 +33,9 @@ class Opener:
         tunnel = self._registry.pick(key_id, port)
         if tunnel is None:
             raise CannotOpen(ResetReason.NO_AGENT)
+        attached = attach_verdict(key, tunnel.public_key, tunnel.source, time.time())
+        if isinstance(attached, Denied):  # its timer is about to cut it
+            raise CannotOpen(reset_reason(attached))
         stream = tunnel.mux.open(port, source, end)
         tunnel.guard.enter()
         return stream, tunnel.guard
@@ -47,4 +50,14 @@ def reset_reason(denied: Denied) -> ResetReason:
     return _RESET_REASONS.get(denied.reason, ResetReason.REVOKED)  # a replaced secret is as dead as that
 
 
-_RESET_REASONS = {"suspended": ResetReason.SUSPENDED, "expired": ResetReason.EXPIRED}
+def close_code(denied: Denied) -> CloseCode:
+    """How the session of an agent ends that may no longer have one: for good, or until somebody relents."""
+    return CloseCode.SUSPENDED if denied.reason in _REVERSIBLE else CloseCode.KEY_REFUSED
+
+
+_RESET_REASONS = {
+    "suspended": ResetReason.SUSPENDED,
+    "expired": ResetReason.EXPIRED,
+    "address-not-allowed": ResetReason.ADDRESS_NOT_ALLOWED,
+}
+_REVERSIBLE = frozenset({"suspended", "address-not-allowed"})

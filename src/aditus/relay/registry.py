@@ -1,10 +1,12 @@
 """Who is attached now, and who of them offers what. All in memory, all on the relay's loop."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from aditus.domain.model import PortStatus
 from aditus.net.mux import Mux
 from aditus.relay.guard import Guard
+from aditus.wire.frames import Offer
 
 
 @dataclass(slots=True, eq=False)
@@ -20,6 +22,10 @@ class Tunnel:
     host: str
     peer: str
     attached_at: float
+    public_key: bytes = b""  # of the secret that it proved
+    source: str = ""  # the address that it dialled from, as far as proxies are believed
+    offer: Offer | None = None  # the last one
+    answering: asyncio.Lock = field(default_factory=asyncio.Lock)
     ports: dict[int, PortStatus] = field(default_factory=dict)
     guard: Guard = field(default_factory=Guard)
 

@@ -7,8 +7,8 @@ import ssl
 import time
 from collections.abc import Iterable, Sequence
 
-from aditus.domain.model import Cut, KeyChanges, PortStatus, StreamView, TunnelView
-from aditus.domain.policy import Denied, port_verdict
+from aditus.domain.model import Cut, KeyChanges, KeyUse, PortStatus, RelayKey, StreamView, TunnelView
+from aditus.domain.policy import Denied, expiry_warning, port_verdict
 from aditus.domain.ports import Verifier
 from aditus.net import ws
 from aditus.net.door import Door
@@ -46,7 +46,13 @@ class Relay:
         self._keyring = Keyring()
         self._registry = Registry()
         self._ingress = Ingress(settings, Opener(self._keyring, self._registry))
-        self._cutter = Cutter(self._keyring, self._registry, self._ingress, self._removed)
+        self._cutter = Cutter(
+            self._keyring,
+            self._registry,
+            self._ingress,
+            removed=self._removed,
+            warn=self._answer_again,
+        )
         self._acceptor = Acceptor(
             settings,
             self._keyring,
@@ -54,6 +60,7 @@ class Relay:
             verifier,
             resources,
             self.door,
+            self.reporter,
             registered=self._registered,
             offered=self._offered,
             removed=self._removed,
@@ -109,14 +116,24 @@ class Relay:
 
     def apply(self, changes: KeyChanges, committed_at: float) -> list[Cut]:
         """Know these keys from now on, and cut what they forbid: a `Cut` for each that lost its right."""
+        before = {key.key_id: self._keyring.get(key.key_id) for key in changes.keys}
         self._keyring.apply(changes)
         known = [self._keyring.get(key.key_id) or key for key in changes.keys]
-        return [cut for key in known if (cut := self._cutter.enforce(key, committed_at)) is not None]
+        cuts = [cut for key in known if (cut := self._cutter.enforce(key, committed_at)) is not None]
+        for key in known:
+            if _agents_are_told(before[key.key_id], key):
+                self._answer_again(key.key_id)
+        return cuts
 
     @property
     def epoch(self) -> int:
         """The epoch of the region up to which keys are known here."""
         return self._keyring.epoch
+
+    def note_uses(self) -> None:
+        """Report the keys of all live tunnels as used now."""
+        for tunnel in self._registry.all():
+            self._note_use(tunnel)
 
     # --- what is going on ----------------------------------------------------------------------
 
@@ -171,13 +188,38 @@ class Relay:
 
     def _registered(self, tunnel: Tunnel) -> None:
         self._cutter.watch(tunnel.key_id)
+        self._note_use(tunnel)
         tunnel.guard.reopened = functools.partial(self._let_in, tunnel)
         _log.info("agent attached", extra=_about(tunnel))
 
-    def _offered(self, tunnel: Tunnel, offer: Offer) -> None:
-        self._tasks.create_task(self._answer(tunnel, offer))
+    def _note_use(self, tunnel: Tunnel) -> None:
+        self.reporter.used(
+            KeyUse(
+                tunnel.key_id,
+                tunnel.public_key,
+                time.time(),
+                tunnel.source,
+                tunnel.instance.hex(),
+                tunnel.program,
+            )
+        )
 
-    async def _answer(self, tunnel: Tunnel, offer: Offer) -> None:
+    def _offered(self, tunnel: Tunnel, offer: Offer) -> None:
+        tunnel.offer = offer
+        self._tasks.create_task(self._answer(tunnel))
+
+    def _answer_again(self, key_id: str) -> None:
+        """Something changed that the agents of a key should know, or what they offer is judged anew."""
+        for tunnel in self._registry.of_key(key_id):
+            if tunnel.offer is not None:
+                self._tasks.create_task(self._answer(tunnel))
+
+    async def _answer(self, tunnel: Tunnel) -> None:
+        async with tunnel.answering:
+            if tunnel.offer is not None:
+                await self._answer_offer(tunnel, tunnel.offer)
+
+    async def _answer_offer(self, tunnel: Tunnel, offer: Offer) -> None:
         """Open the listeners of an offer, and tell the agent what became of each port."""
         for port in offer.ports:
             if not self._is_live(tunnel):
@@ -187,18 +229,20 @@ class Relay:
         if not self._is_live(tunnel):  # it went while listeners were opened
             self._close_unserved(tunnel.key_id, tunnel.ports)
             return
-        dropped = tunnel.ports.keys() - set(offer.ports)
-        for port in dropped:
+        unserved = [port for port, status in tunnel.ports.items() if not status.accepted]
+        for port in tunnel.ports.keys() - set(offer.ports):
             del tunnel.ports[port]
+            unserved.append(port)
         key = self._keyring.get(tunnel.key_id)
         expires_at = int(key.expires_at) if key is not None and key.expires_at else 0
         entries = tuple(
             PortVerdict(status.port, Verdict[status.verdict.upper().replace("-", "_")], status.detail)
             for status in (tunnel.ports[port] for port in offer.ports)
         )
-        tunnel.mux.session.send_status(Status(offer.revision, entries, expires_at))
+        warnings = () if key is None else _warnings(key, time.time())
+        tunnel.mux.session.send_status(Status(offer.revision, entries, expires_at, warnings))
         tunnel.mux.flush()
-        self._close_unserved(tunnel.key_id, dropped)
+        self._close_unserved(tunnel.key_id, unserved)
         self._let_in(tunnel)
 
     def _let_in(self, tunnel: Tunnel) -> None:
@@ -210,6 +254,7 @@ class Relay:
         key = self._keyring.get(key_id)
         if key is not None and isinstance(port_verdict(key, port), Denied):
             verdict = Verdict.PORT_NOT_ALLOWED
+            self._ingress.release(key_id, port)
             return PortStatus(port, False, verdict.token, "the access key's rules do not allow it")
         return await self._ingress.serve(key_id, port)
 
@@ -227,6 +272,20 @@ class Relay:
         for port in ports:
             if not self._registry.offers(key_id, port):
                 self._ingress.pause(port, key_id)
+
+
+def _agents_are_told(before: RelayKey | None, key: RelayKey) -> bool:
+    """Whether a change of a key is one that its agents' STATUS tells of."""
+    return before is not None and (
+        before.allowed_ports != key.allowed_ports or before.expires_at != key.expires_at
+    )
+
+
+def _warnings(key: RelayKey, now: float) -> tuple[str, ...]:
+    days = expiry_warning(key.expires_at, now)
+    if days is None:
+        return ()
+    return (f"the access key expires within {days} day{'s' if days > 1 else ''}; have it extended",)
 
 
 def _about(tunnel: Tunnel) -> dict[str, object]:

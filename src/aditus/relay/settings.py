@@ -1,6 +1,7 @@
 """What a relay is told at its start. `config` fills it, nobody else."""
 
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 
 HANDSHAKE_SECONDS = 5.0
 """How long TLS, the upgrade, and then HELLO and OFFER may each take."""
@@ -20,6 +21,7 @@ class RelaySettings:
     audiences: tuple[str, ...]  # host[:port], normalised as `RelayUrl.audience`
     app_listen: str | None = "127.0.0.1"  # None: no listeners
     reserved_ports: frozenset[int] = frozenset()  # our own; never a listener's
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()  # whose X-Forwarded-For is believed
     handshake_seconds: float = HANDSHAKE_SECONDS
     strangers: int = STRANGERS
     strangers_per_source: int = STRANGERS_PER_SOURCE

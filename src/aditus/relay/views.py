@@ -41,6 +41,7 @@ def tunnel_view(tunnel: Tunnel, keyring: Keyring) -> TunnelView:
         bytes_in=mux.bytes_sent,
         bytes_out=mux.bytes_received,
         rtt_ms=round(mux.session.rtt * 1000, 3) or None,
+        old_secret=key is not None and key.secrets[-1].public_key != tunnel.public_key,
     )
 
 

@@ -128,6 +128,7 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
             region=config.region,
             audiences=tuple(url.audience for url in names),
             app_listen=config.app_listen,
+            trusted_proxies=config.trusted_proxies,
             reserved_ports=frozenset(
                 {api_address.port, relay_port, config.metrics_listen.port if config.metrics_listen else 0}
             ),

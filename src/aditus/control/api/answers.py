@@ -139,6 +139,7 @@ class TunnelAnswer(Answer):
     bytes_in: int
     bytes_out: int
     rtt_ms: float | None
+    old_secret: bool
 
 
 class StreamAnswer(Answer):
