@@ -79,6 +79,16 @@ def show(client: "Client", app: str, output: Format) -> None:
 
 @command.command()
 @_APP
+@click.argument("name")
+@output_option
+@asks_api
+def rename(client: "Client", app: str, name: str, output: Format) -> None:
+    """Give an app another name. Its app_id and its association stay."""
+    _print(client.rename_app(app, name), output)
+
+
+@command.command()
+@_APP
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @asks_api
 def delete(client: "Client", app: str, yes: bool) -> int:

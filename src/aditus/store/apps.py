@@ -1,6 +1,7 @@
 """Apps and their associations in SQL."""
 
-from sqlalchemy import Select, case, delete, insert, or_, select, tuple_
+from sqlalchemy import Select, case, delete, insert, or_, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
 
 from aditus.domain.model import App
 from aditus.store import keys
@@ -42,6 +43,16 @@ def add(tx: Transaction, app: App) -> bool:
         capability=app.capability,
         created_at=app.created_at,
     )
+
+
+def rename(tx: Transaction, app_id: str, name: str) -> bool:
+    """Give an app, which is locked, another name. False: there is one of this name in the subscription."""
+    try:
+        with tx.begin_nested():
+            tx.execute(update(apps).where(apps.c.app_id == app_id).values(name=name))
+    except IntegrityError:
+        return False
+    return True
 
 
 def remove(tx: Transaction, app_id: str) -> None:

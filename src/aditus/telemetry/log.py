@@ -15,6 +15,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
@@ -30,6 +31,9 @@ FILE_BYTES = 10 * 1024 * 1024  # then the file is renamed to .1, and so on
 FILES_KEPT = 5
 CHATTY = ("alembic", "picows", "aiofastnet", "uvicorn", "httpx2", "httpcore2")
 """Loggers of libraries that report every connection or request at INFO; heard below WARNING only at DEBUG."""
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""Of the API request that is being answered: every line that is logged meanwhile has it among its fields."""
 
 _COLOURS = {"DEBUG": "\x1b[2m", "WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[1;31m"}
 _RESET = "\x1b[0m"
@@ -166,7 +170,9 @@ def _is_coloured(stream: TextIO) -> bool:
 
 def _fields(record: logging.LogRecord) -> Mapping[str, object]:
     found = getattr(record, "fields", None)
-    return found if isinstance(found, Mapping) else {}
+    named = found if isinstance(found, Mapping) else {}
+    asked = request_id.get()  # handlers run where the line was logged, so it is that one's
+    return {**named, "request_id": asked} if asked else named
 
 
 def _text(value: object) -> str:

@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from aditus.control.api.answers import AppAnswer, AppStatusAnswer, PageAnswer
-from aditus.control.api.asking import SUBSCRIPTION, AppName, Asks, IdempotencyKey, Locator
-from aditus.control.api.bodies import CreateApp, PageQuery
-from aditus.control.service.apps import Apps
+from aditus.control.api.asking import SUBSCRIPTION, AppName, Asks, IdempotencyKey, IfMatch, Locator
+from aditus.control.api.bodies import CreateApp, PageQuery, PatchApp
+from aditus.control.service.apps import AppPatch, Apps
+from aditus.control.service.versions import app_version
 
 KeyQuery = Annotated[str, Query(alias="tunnelKey", description="An access_key_id", max_length=2000)]
 RegionQuery = Annotated[str, Query(description="Needed when several regions have this key", max_length=32)]
@@ -34,9 +35,26 @@ def router(apps: Apps) -> APIRouter:
         return PageAnswer[AppAnswer].model_validate(page)
 
     @routes.get("/{app_id}")
-    def show_app(caller: Asks, locator: Locator, app_id: AppName) -> AppAnswer:
+    def show_app(caller: Asks, locator: Locator, app_id: AppName, response: Response) -> AppAnswer:
         """Show one app."""
-        return AppAnswer.model_validate(apps.show(caller, locator, app_id))
+        shown = apps.show(caller, locator, app_id)
+        response.headers["ETag"] = app_version(shown)
+        return AppAnswer.model_validate(shown)
+
+    @routes.patch("/{app_id}")
+    def patch_app(
+        caller: Asks,
+        locator: Locator,
+        app_id: AppName,
+        body: PatchApp,
+        response: Response,
+        if_match: IfMatch = "",
+    ) -> AppAnswer:
+        """Change what is sent, and only that."""
+        patch = AppPatch(name=body.name) if "name" in body.model_fields_set else AppPatch()
+        changed = apps.patch(caller, locator, app_id, patch, if_match=if_match)
+        response.headers["ETag"] = app_version(changed)
+        return AppAnswer.model_validate(changed)
 
     @routes.get("/{app_id}/status")
     def app_status(caller: Asks, locator: Locator, app_id: AppName) -> AppStatusAnswer:

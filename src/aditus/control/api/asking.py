@@ -32,6 +32,13 @@ Locator = Annotated[str, Path(description="Of a subscription; 0: the caller's ow
 Region = Annotated[str, Path(description="The name of a region")]
 KeyName = Annotated[str, Path(description="The unrevoked key of this ID, else the newest revoked one")]
 AppName = Annotated[str, Path(description="An app_id, or the name of an app")]
+IfMatch = Annotated[
+    str,
+    Header(
+        alias="If-Match",
+        description="The ETag that was read: if there is a newer version, 412 and nothing is changed.",
+    ),
+]
 IdempotencyKey = Annotated[
     str,
     Header(

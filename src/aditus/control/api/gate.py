@@ -2,16 +2,23 @@
 
 import asyncio
 import logging
+import re
 import secrets
+import time
+from collections.abc import Callable
+from functools import partial
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from aditus.control.api.limits import Limits, source_of
 from aditus.control.api.problems import internal, problem, too_large
 from aditus.control.auth import Authenticator
-from aditus.domain.errors import AditusError, invalid
+from aditus.domain.errors import AditusError, Code, invalid
+from aditus.domain.model import Caller
+from aditus.telemetry import log
 from aditus.telemetry.log import fields
 
 MAX_BODY = 64 * 1024  # bytes; a revoke of 500 keys, the largest request that is meant, is smaller
@@ -20,6 +27,7 @@ MAX_LENGTH_DIGITS = 18  # of Content-Length
 PROTECTED = "/v1"
 """Below here nothing is answered without a token, not even that there is nothing."""
 
+_REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{8,64}", re.ASCII)
 _log = logging.getLogger(__name__)
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -29,17 +37,32 @@ _HEADERS = {
 
 
 class Gate:
-    """ASGI middleware; leaves `caller` and `request_id` in the request's state."""
+    """ASGI middleware; leaves `caller`, `request_id` and `ask_again` in the request's state.
 
-    def __init__(self, app: ASGIApp, auth: Authenticator) -> None:
+    `ask_again` gives the caller anew, or raises when the credential is none any more. `answered` is told the
+    status of each answer and the seconds until it began.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        auth: Authenticator,
+        limits: Limits,
+        answered: Callable[[int, float], None],
+    ) -> None:
         self._app = app
         self._auth = auth
+        self._limits = limits
+        self._answered = answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = secrets.token_hex(8)
+        began = time.monotonic()
+        headers = Headers(scope=scope)
+        request_id = _request_id(headers)
+        log.request_id.set(request_id)
         protected = scope["path"] == PROTECTED or scope["path"].startswith(f"{PROTECTED}/")
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
@@ -49,22 +72,23 @@ class Gate:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
+                told = MutableHeaders(scope=message)
+                told["X-Request-Id"] = request_id
                 for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
+                    told.setdefault(name, value)
                 if protected:
-                    headers["Cache-Control"] = "no-store"
+                    told["Cache-Control"] = "no-store"
+                self._answered(message["status"], time.monotonic() - began)
             await send(message)
 
         refusal: Response | None = None
         try:
-            headers = Headers(scope=scope)
             if protected:
-                state["caller"] = await run_in_threadpool(self._auth.caller, _bearer(headers))
+                state["ask_again"] = partial(self._auth.caller, _bearer(headers))
+                state["caller"] = await self._caller(scope, headers, state["ask_again"])
             body = await _read(headers, receive)
             if body is None:
-                refusal = problem(too_large(MAX_BODY), request_id, status=413)
+                refusal = problem(too_large(MAX_BODY), request_id)
             else:
                 await self._app(scope, _replay(body, receive), answer)
         except AditusError as error:
@@ -74,6 +98,25 @@ class Gate:
             refusal = internal(request_id)
         if refusal is not None and not started:
             await refusal(scope, receive, answer)
+
+    async def _caller(self, scope: Scope, headers: Headers, ask: Callable[[], Caller]) -> Caller:
+        """Who asks, within the limits. Raises what makes the answer a 401 or a 429."""
+        source, credential = source_of(scope.get("client")), headers.get("authorization", "")
+        self._limits.admit(source, credential)
+        try:
+            caller = await run_in_threadpool(ask)
+        except AditusError as error:
+            if error.code is Code.UNAUTHENTICATED:
+                self._limits.failed(source)
+            raise
+        self._limits.authenticated(caller.caller_id, credential)
+        return caller
+
+
+def _request_id(headers: Headers) -> str:
+    """The caller's own, where it is well-formed: so that a script finds its requests in our log."""
+    given = headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
 
 
 def _bearer(headers: Headers) -> str:

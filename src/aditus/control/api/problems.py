@@ -10,7 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from aditus.control.api.limits import SlowDown
 from aditus.control.service.replay import IdempotentReplay
+from aditus.control.service.versions import CHANGED_MEANWHILE
 from aditus.domain.errors import AditusError, Code, invalid
 from aditus.telemetry.log import fields
 
@@ -30,6 +32,12 @@ STATUS = {
     Code.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     Code.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
+STATUS_OF_REASON = {
+    CHANGED_MEANWHILE: HTTPStatus.PRECONDITION_FAILED,
+    "slow-down": HTTPStatus.TOO_MANY_REQUESTS,
+    "body-too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+}
+"""Where HTTP has a status for just this."""
 TITLES = {
     Code.INVALID: "The request cannot be right",
     Code.UNAUTHENTICATED: "Who are you?",
@@ -62,7 +70,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """The answer that tells `error`; `status` where HTTP knows better than the table."""
-    status = status or STATUS[error.code]
+    status = status or STATUS_OF_REASON.get(error.reason) or STATUS[error.code]
     if error.code is Code.UNAVAILABLE:  # the operator's trouble, and the cause is not for the caller
         _log.warning(error.reason, exc_info=error, extra=fields(request_id=request_id))
     body: dict[str, Any] = {
@@ -80,6 +88,8 @@ def problem(
     sent = {"Cache-Control": "no-store", **(headers or {})}
     if error.code is Code.UNAUTHENTICATED:
         sent["WWW-Authenticate"] = 'Bearer realm="aditus"'
+    if isinstance(error, SlowDown):
+        sent["Retry-After"] = str(error.retry_after)
     present = {name: value for name, value in body.items() if value != ""}
     return JSONResponse(present, status, sent, media_type=MEDIA_TYPE)
 

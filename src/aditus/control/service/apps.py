@@ -1,7 +1,9 @@
 """Apps and their associations: which cloud program may use the tunnels of which key."""
 
+from typing import TypedDict
+
 from aditus.control import audit
-from aditus.control.service import inputs
+from aditus.control.service import inputs, versions
 from aditus.control.service.context import Context, permitted, unfound
 from aditus.control.service.refusals import refusal
 from aditus.control.service.replay import claim
@@ -12,6 +14,12 @@ from aditus.domain.model import AccessKey, App, AppStatus, Caller, KeyState, Pag
 from aditus.domain.policy import Denied, Operation, may_associate
 from aditus.store import apps, keys
 from aditus.store.database import Transaction
+
+
+class AppPatch(TypedDict, total=False):
+    """What may be changed of an app; what is absent stays."""
+
+    name: str
 
 
 class Apps:
@@ -33,13 +41,7 @@ class Apps:
             app = App(random_id(), name, subscription.subscription_id, capability, now)
             claim(tx, caller, idempotency_key, "app_id", app.app_id, now)
             if not apps.add(tx, app):
-                raise AditusError(
-                    Code.CONFLICT,
-                    "app-exists",
-                    "There is an app of this name in this subscription.",
-                    remedy="Choose another name, or use that app.",
-                    field="name",
-                )
+                raise _exists()
             _record(tx, caller, "app.create", app, subscription, now, capability=capability)
         return app
 
@@ -73,6 +75,20 @@ class Apps:
         ]
         ports = {port.port for tunnel in tunnels for port in tunnel.ports if port.accepted}
         return AppStatus(shown, len(tunnels), tuple(sorted(ports)))
+
+    def patch(self, caller: Caller, locator: str, app: str, patch: AppPatch, *, if_match: str = "") -> App:
+        """Change an app. Raises conflict `app-exists`, `changed-meanwhile` (see `versions.check`)."""
+        now = self._context.now()
+        name = names.app_name(patch["name"]) if "name" in patch else ""
+        with self._context.database.write() as tx:
+            subscription = permitted(tx, caller, Operation.APPS_UPDATE, locator)
+            before = _find(tx, subscription, app, now, lock=True)
+            versions.check(if_match, versions.app_version(before))
+            if name and name != before.name:
+                if not apps.rename(tx, before.app_id, name):
+                    raise _exists()
+                _record(tx, caller, "app.update", before, subscription, now, name=name)
+            return _find(tx, subscription, before.app_id, now)
 
     def delete(self, caller: Caller, locator: str, app: str) -> None:
         """Forget an app and its association; the key stays as it is."""
@@ -140,6 +156,16 @@ def _find(tx: Transaction, subscription: Subscription, app: str, now: float, *, 
     if found is None:
         raise unfound("app", "`aditus apps list` shows those that there are.")
     return found
+
+
+def _exists() -> AditusError:
+    return AditusError(
+        Code.CONFLICT,
+        "app-exists",
+        "There is an app of this name in this subscription.",
+        remedy="Choose another name, or use that app.",
+        field="name",
+    )
 
 
 def _key(
