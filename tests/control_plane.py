@@ -12,6 +12,7 @@ from aditus.crypto.tokens import token_hash
 from aditus.domain.keytext import format_token
 from aditus.domain.model import (
     AccessKey,
+    AuditEvent,
     Caller,
     Cut,
     KeyChanges,
@@ -211,6 +212,10 @@ class ControlPlane:
                 )
         admin_of = frozenset({self.subscription.subscription_id} if team else ())
         return Caller(user_id, f"{user_id}@x", self.owner.organization_id, role, admin_of)
+
+    def events(self) -> tuple[AuditEvent, ...]:
+        """What was recorded, newest first."""
+        return self.services.events.list(self.owner, "0", limit=500).items
 
     def stored(self, key: AccessKey) -> AccessKey:
         """The key as it is now."""

@@ -66,9 +66,10 @@ def test_lists_go_on_over_pages(client: Client, plane: ControlPlane) -> None:
 
 def test_the_life_of_a_key(client: Client, plane: ControlPlane) -> None:
     key = plane.generate("berlin")
-    assert client.describe_key("berlin", "new").description == "new"
-    assert client.set_key_expiry("berlin", START + 5).expires_at == START + 5
-    assert client.set_key_expiry("berlin", None) == dataclasses.replace(key, description="new", epoch=4)
+    assert client.update_key("berlin", {"description": "new"}).description == "new"
+    assert client.update_key("berlin", {"expires_at": START + 5}).expires_at == START + 5
+    unending = client.update_key("berlin", {"expires_at": None})
+    assert unending == dataclasses.replace(key, description="new", epoch=4)
     plane.relays.attach(key, 5432, streams=2)
     suspended = client.suspend_key("berlin")
     assert (suspended.key.state, suspended.cut) == (KeyState.SUSPENDED, Cut(key.key_id, 1, 2))

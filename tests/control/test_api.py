@@ -524,6 +524,7 @@ DELETE /v1/subscriptions/{locator}/regions/{region}/access-keys/{access_key_id}
 POST /v1/subscriptions/{locator}/regions/{region}/access-keys/revoke
 POST /v1/subscriptions/{locator}/regions/{region}/access-keys/{access_key_id}/suspend
 POST /v1/subscriptions/{locator}/regions/{region}/access-keys/{access_key_id}/resume
+POST /v1/subscriptions/{locator}/regions/{region}/access-keys/{access_key_id}/rotate
 GET /v1/subscriptions/{locator}/apps
 POST /v1/subscriptions/{locator}/apps
 GET /v1/subscriptions/{locator}/apps/{app_id}

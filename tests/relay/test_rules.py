@@ -1,4 +1,4 @@
-"""What a key's rules and secrets allow counts when agents attach, for each stream, and whenever it changes."""
+"""What a key's rules and secrets allow counts when agents attach, for each stream, and as it changes."""
 
 import asyncio
 import dataclasses

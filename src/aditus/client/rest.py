@@ -100,7 +100,7 @@ class Client:
             "expires_at": _rfc3339(expires_at),
         }
         if public_key is not None:
-            body["public_key"] = base64.urlsafe_b64encode(public_key).decode().rstrip("=")
+            body["public_key"] = _base64url(public_key)
         answer = self._http.request("POST", self._keys(region), body=body, idempotency_key=idempotency_key)
         return self._decoded(_new_key, answer)
 
@@ -112,15 +112,34 @@ class Client:
         """The unrevoked key of this ID, else the newest revoked one."""
         return self._one(AccessKey, "GET", self._key(access_key_id, region))
 
-    def describe_key(self, access_key_id: str, description: str, *, region: str = "") -> AccessKey:
-        """Change the description of a key."""
-        return self._one(AccessKey, "PATCH", self._key(access_key_id, region), {"description": description})
+    def update_key(self, access_key_id: str, changes: Mapping[str, object], *, region: str = "") -> AccessKey:
+        """Change what is named alone: `description`, `expires_at`, `allowed_ports`, `allowed_sources`.
 
-    def set_key_expiry(self, access_key_id: str, expires_at: float | None, *, region: str = "") -> AccessKey:
-        """Change when a key expires (None: never); revives an expired one."""
-        return self._one(
-            AccessKey, "PATCH", self._key(access_key_id, region), {"expires_at": _rfc3339(expires_at)}
+        None: never expires, any port, any source. A later `expires_at` revives an expired key.
+        """
+        body = dict(changes)
+        if isinstance(expires_at := body.get("expires_at"), float | int):
+            body["expires_at"] = _rfc3339(expires_at)
+        return self._one(AccessKey, "PATCH", self._key(access_key_id, region), body)
+
+    def rotate_key(
+        self,
+        access_key_id: str,
+        *,
+        region: str = "",
+        grace: float | None = None,
+        now: bool = False,
+        public_key: bytes | None = None,
+        idempotency_key: str = "",
+    ) -> NewAccessKey:
+        """Give a key a second secret; `grace` seconds after its first use, or `now`, the old one ends."""
+        body: dict[str, object] = {"grace": grace, "now": now}
+        if public_key is not None:
+            body["public_key"] = _base64url(public_key)
+        answer = self._http.request(
+            "POST", f"{self._key(access_key_id, region)}/rotate", body=body, idempotency_key=idempotency_key
         )
+        return self._decoded(_new_key, answer)
 
     def revoke_keys(
         self, access_key_ids: Sequence[str], *, region: str = "", dry_run: bool = False
@@ -153,6 +172,10 @@ class Client:
     def show_app(self, app: str) -> App:
         """One app, with its association."""
         return self._one(App, "GET", self._app(app))
+
+    def rename_app(self, app: str, name: str) -> App:
+        """Give an app another name; its app_id and its association stay."""
+        return self._one(App, "PATCH", self._app(app), {"name": name})
 
     def app_status(self, app: str) -> AppStatus:
         """What an app could reach now."""
@@ -293,6 +316,10 @@ def _subscription_info(data: Any) -> SubscriptionInfo:
         decode(Subscription, data),
         tuple(Quota(region, quota["used"], quota["limit"]) for region, quota in quotas.items()),
     )
+
+
+def _base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _rfc3339(time: float | None) -> str | None:

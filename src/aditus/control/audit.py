@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping
 
-from aditus.domain.model import AuditEvent, Caller, Subscription
+from aditus.domain.model import AuditEvent, Caller, Role, Subscription
 from aditus.store import events
 from aditus.store.database import Transaction
+
+
+def system(organization_id: str) -> Caller:
+    """Who acts when time or a relay does, and no person."""
+    return Caller("aditus", "aditus", organization_id, Role.OWNER)
 
 
 def record(

@@ -111,6 +111,7 @@ class Rotation:
     started_at: float
     grace: float  # seconds from the first use of the new secret
     ends_at: float | None = None
+    old_instances: int | None = None  # agents that are attached by the old one now; None: not asked
 
 
 @dataclass(frozen=True, slots=True)

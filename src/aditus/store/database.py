@@ -98,7 +98,7 @@ def open_database(url: str) -> Database:
     return database
 
 
-def insert_if_absent(tx: Transaction, table: Table, **values: str | float | None) -> bool:
+def insert_if_absent(tx: Transaction, table: Table, **values: str | float | bytes | None) -> bool:
     """Insert a row, unless one with the same primary key or unique columns is there: then False.
 
     Waits for another transaction that is about to commit or undo such a row.

@@ -8,13 +8,13 @@ from aditus.store.schema import idempotency_keys
 KEPT_SECONDS = 86_400.0
 
 
-def claim(tx: Transaction, caller_id: str, key: str, object_id: str, now: float) -> str:
-    """Note what this key of this caller made: `object_id`, or what it made before, which is returned."""
+def claim(tx: Transaction, caller_id: str, key: str, object_id: str, now: float) -> str | None:
+    """Note that this key of this caller makes `object_id`. If it was used before: what it made then."""
     tx.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < now - KEPT_SECONDS))
     if insert_if_absent(
         tx, idempotency_keys, caller_id=caller_id, idempotency_key=key, object_id=object_id, created_at=now
     ):
-        return object_id
+        return None
     query = select(idempotency_keys.c.object_id).where(
         idempotency_keys.c.caller_id == caller_id, idempotency_keys.c.idempotency_key == key
     )

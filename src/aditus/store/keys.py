@@ -5,16 +5,30 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, func, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from aditus.domain.connect_url import parse_relay_url
-from aditus.domain.model import AccessKey, KeyState, RelayKey, RelaySecret, Rotation
-from aditus.domain.policy import expiry_warning
+from aditus.domain.model import AccessKey, KeyState, KeyUse, RelayKey, RelaySecret, Rotation
+from aditus.domain.policy import WARNING_DAYS, expiry_warning
 from aditus.store.database import Transaction
 from aditus.store.schema import access_keys, apps, associations, key_secrets, regions, unrevoked
 
 REMEMBERED_SECONDS = 30 * 86_400.0
 """How long relays remember a dead key, to tell its agents `revoked` rather than "unknown"."""
+WARNED_AT_ONCE = 500
 REMEMBERED_KEYS = 10_000  # of a region, the newest; bounds a relay's memory
 
 
@@ -115,6 +129,61 @@ def revoke(tx: Transaction, key_ids: Sequence[str], epoch: int, now: float, by: 
     )
 
 
+def used(tx: Transaction, uses: Iterable[KeyUse]) -> None:
+    """Note when, from where and by what keys were last used; raises no epoch."""
+    rows = [
+        {
+            "used_key_id": use.key_id,
+            "at": use.at,
+            "source": use.source,
+            "instance": use.instance,
+            "version": use.version,
+        }
+        for use in sorted(uses, key=lambda use: use.at)
+    ]
+    if rows:
+        tx.execute(
+            update(access_keys)
+            .where(
+                access_keys.c.key_id == bindparam("used_key_id"),
+                func.coalesce(access_keys.c.last_used_at, 0.0) <= bindparam("at"),
+            )
+            .values(
+                last_used_at=bindparam("at"),
+                last_used_from=bindparam("source"),
+                last_used_instance=bindparam("instance"),
+                last_used_version=bindparam("version"),
+            ),
+            rows,
+        )
+
+
+def to_warn(tx: Transaction, now: float) -> tuple[tuple[str, int], ...]:
+    """Keys that come nearer to their end than was told of them: (key_id, 14, 7, 1 or, expired, 0)."""
+    rows = tx.execute(
+        select(access_keys.c.key_id, access_keys.c.expires_at, access_keys.c.warned_days)
+        .where(unrevoked, access_keys.c.expires_at <= now + max(WARNING_DAYS) * 86_400.0)
+        .order_by(access_keys.c.expires_at)
+        .limit(WARNED_AT_ONCE)
+        .where(or_(access_keys.c.warned_days.is_(None), access_keys.c.warned_days > _days_left(now)))
+    )
+    return tuple((row.key_id, expiry_warning(row.expires_at, now) or 0) for row in rows)
+
+
+def warned(tx: Transaction, key_id: str, days: int) -> bool:
+    """Note that it was told that a key expires within so many days. False: somebody did so before."""
+    told = tx.execute(
+        update(access_keys)
+        .where(
+            access_keys.c.key_id == key_id,
+            or_(access_keys.c.warned_days.is_(None), access_keys.c.warned_days > days),
+        )
+        .values(warned_days=days),
+        execution_options={"preserve_rowcount": True},
+    )
+    return told.rowcount == 1
+
+
 def relay_keys(tx: Transaction, key_ids: Sequence[str]) -> tuple[RelayKey, ...]:
     """What relays know of these keys, in the order given."""
     found = {key.key_id: key for key in _relay_keys(tx, access_keys.c.key_id.in_(key_ids))}
@@ -146,6 +215,12 @@ def _state(now: float) -> ColumnElement[str]:
         (access_keys.c.expires_at <= now, KeyState.EXPIRED.value),
         else_=access_keys.c.state,
     )
+
+
+def _days_left(now: float) -> ColumnElement[int]:
+    """As `policy.expiry_warning`, 0 for what has expired."""
+    nearest = [(access_keys.c.expires_at - now <= days * 86_400.0, days) for days in WARNING_DAYS]
+    return case((access_keys.c.expires_at <= now, 0), *nearest, else_=max(WARNING_DAYS) + 1)
 
 
 def _select(now: float) -> Select[tuple[object, ...]]:
@@ -194,7 +269,7 @@ def _rotations(tx: Transaction, key_ids: Sequence[str], now: float) -> dict[str,
     rows = tx.execute(
         select(key_secrets)
         .where(key_secrets.c.key_id.in_(key_ids), live)
-        .order_by(key_secrets.c.key_id, key_secrets.c.created_at, key_secrets.c.grace)
+        .order_by(key_secrets.c.key_id, key_secrets.c.created_at)
     ).all()
     newest = {row.key_id: row.created_at for row in rows}
     return {
@@ -242,7 +317,13 @@ def _relay_keys(tx: Transaction, which: ColumnElement[bool]) -> tuple[RelayKey, 
         select(access_keys, key_secrets.c.public_key, key_secrets.c.ends_at)
         .join(key_secrets, key_secrets.c.key_id == access_keys.c.key_id)
         .where(which)
-        .order_by(access_keys.c.epoch, access_keys.c.key_id, key_secrets.c.created_at)
+        .order_by(
+            access_keys.c.epoch,
+            access_keys.c.key_id,
+            key_secrets.c.created_at,
+            case((key_secrets.c.grace.is_(None), 1), else_=0),  # the newest has none
+            key_secrets.c.ends_at,
+        )
     )
     found: dict[str, list[Row[tuple[object, ...]]]] = defaultdict(list)
     for row in rows:

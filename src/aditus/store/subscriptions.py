@@ -68,6 +68,12 @@ def by_locator(tx: Transaction, locator: str) -> Subscription | None:
     return found[0] if found else None
 
 
+def by_ids(tx: Transaction, subscription_ids: Iterable[str]) -> dict[str, Subscription]:
+    """Subscriptions by their id, whosever they are."""
+    found = _subscriptions(tx, subscriptions.c.subscription_id.in_(list(subscription_ids)))
+    return {one.subscription_id: one for one in found}
+
+
 def capabilities_in(tx: Transaction, subscription_id: str, region: str) -> tuple[str, ...]:
     """What a subscription may generate keys for in one region, by name."""
     query = (

@@ -19,22 +19,20 @@ from aditus.config.address import Address
 from aditus.config.serve import ServeConfig
 from aditus.control.api.app import create_app
 from aditus.control.service import bootstrap, services
-from aditus.control.service.reports import Reports
 from aditus.crypto import devca
 from aditus.crypto.proof import Ed25519Verifier
 from aditus.domain.connect_url import RelayUrl
-from aditus.domain.errors import AditusError, invalid
+from aditus.domain.errors import invalid
 from aditus.net import tcp, tls
 from aditus.net.health import Page
 from aditus.net.mux import Resources
 from aditus.relay.relay import Relay
-from aditus.relay.report import Reporter
 from aditus.relay.settings import RelaySettings
 from aditus.store.database import Database, open_database
 from aditus.store.key_source import StoredKeySource
 from aditus.telemetry import log
 from aditus.telemetry.metrics import ServerMetrics
-from aditus.wiring import banner, data_folder, process
+from aditus.wiring import banner, data_folder, process, rounds
 from aditus.wiring.api_thread import ApiThread
 from aditus.wiring.bridge import LocalRelay
 from aditus.wiring.connect import bad_listen, listen_or_warn
@@ -44,7 +42,6 @@ _log = logging.getLogger(__name__)
 DRAIN_SECONDS = 10.0
 """What SIGTERM gives to running streams. A second signal ends them at once."""
 METRICS_SECONDS = 5.0
-REPORT_SECONDS = 1.0
 DEFAULT_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -151,7 +148,7 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
                 only_trusted=behind_proxy and not config.api_listen.is_loopback,
             )
             measuring = tasks.create_task(_measure(relay, metrics))
-            reporting = tasks.create_task(_report(relay.reporter, use_cases.reports, config.region))
+            stop_rounds = rounds.start(tasks, relay, use_cases, config.region)
             api.start()
             try:
                 yield Server(
@@ -164,7 +161,7 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
                 )
             finally:
                 measuring.cancel()
-                reporting.cancel()
+                stop_rounds()
                 relay.close()
                 await asyncio.to_thread(api.stop)
 
@@ -228,17 +225,6 @@ async def _serve_metrics(config: ServeConfig, metrics: ServerMetrics) -> asyncio
 
     pages = {"/metrics": page}
     return await listen_or_warn("--metrics-listen", config.metrics_listen, config.metrics_named, pages)
-
-
-async def _report(reporter: Reporter, reports: Reports, region: str) -> None:
-    """Have the control plane keep what the relay saw."""
-    while True:
-        await asyncio.sleep(REPORT_SECONDS)
-        if report := reporter.take():
-            try:
-                await asyncio.to_thread(reports.take, region, report)
-            except AditusError as error:  # it is for people to read, and not worth the relay's life
-                _log.warning("what the relay saw is not kept: %s", error)
 
 
 async def _measure(relay: Relay, metrics: ServerMetrics) -> None:

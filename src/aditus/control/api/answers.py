@@ -37,6 +37,7 @@ class RotationAnswer(Answer):
     started_at: SentTime
     grace: float
     ends_at: SentTime | None
+    old_instances: int | None
 
 
 class KeyAnswer(Answer):

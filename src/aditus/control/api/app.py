@@ -11,13 +11,23 @@ from aditus import __version__
 from aditus.control.api import apps, health, keys, subscriptions, tokens, tunnels
 from aditus.control.api.asking import PROBLEMS, TOKEN
 from aditus.control.api.gate import Gate
+from aditus.control.api.limits import Limits
 from aditus.control.api.problems import on_aditus_error, on_http_error, on_validation_error
 from aditus.control.service.services import Services
 from aditus.domain.errors import AditusError
 
 
-def create_app(services: Services, *, ready: Callable[[], bool] = lambda: True) -> FastAPI:
-    """The REST API over these services. `ready` joins the database in deciding `/readyz`."""
+def create_app(
+    services: Services,
+    *,
+    ready: Callable[[], bool] = lambda: True,
+    limits: Limits | None = None,
+    answered: Callable[[int, float], None] = lambda status, seconds: None,
+) -> FastAPI:
+    """The REST API over these services. `ready` joins the database in deciding `/readyz`.
+
+    `answered` is told the status of each answer and the seconds that it took.
+    """
     app = FastAPI(
         title="Aditus",
         summary="Access keys, apps and live tunnels",
@@ -32,7 +42,7 @@ def create_app(services: Services, *, ready: Callable[[], bool] = lambda: True) 
     app.include_router(health.router(services.alive, ready), responses=PROBLEMS)
     for routes in (
         subscriptions.router(services.subscriptions, services.events),
-        keys.router(services.keys),
+        keys.router(services.keys, services.rotation),
         apps.router(services.apps),
         tunnels.router(services.tunnels),
         tokens.router(services.tokens),
@@ -41,7 +51,7 @@ def create_app(services: Services, *, ready: Callable[[], bool] = lambda: True) 
     app.add_exception_handler(AditusError, on_aditus_error)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(RequestValidationError, on_validation_error)
-    app.add_middleware(Gate, auth=services.auth)
+    app.add_middleware(Gate, auth=services.auth, limits=limits or Limits(), answered=answered)
     return app
 
 

@@ -2,13 +2,22 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from aditus.control.api.texts import ReadTime
+from aditus.control.service.rotation import LONGEST_GRACE
+from aditus.control.service.rules import MAX_PORTS, MAX_SOURCES
 from aditus.domain.model import Role
 
 Text = Annotated[str, Field(max_length=2000)]
 """Bounded before the domain looks at it, and says better what is wrong."""
+
+
+PublicKey = Annotated[str, Field(max_length=64)]
+AllowedPorts = Annotated[list[Annotated[StrictInt, Field(ge=1, le=65535)]], Field(max_length=MAX_PORTS)]
+"""App ports that agents of the key may offer; null: any."""
+AllowedSources = Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=MAX_SOURCES)]
+"""Networks in CIDR form that agents of the key may dial from; null: any."""
 
 
 class Request(BaseModel):
@@ -20,13 +29,24 @@ class GenerateKey(Request):
     capability: Text
     description: Text = ""
     expires_at: ReadTime | None = None
-    public_key: Annotated[str, Field(max_length=64)] | None = None
+    public_key: PublicKey | None = None
     """Base64url of a raw Ed25519 public key: then the secret is the caller's own and not in the answer."""
+    allowed_ports: AllowedPorts | None = None
+    allowed_sources: AllowedSources | None = None
 
 
 class PatchKey(Request):
     description: Text = ""
     expires_at: ReadTime | None = None
+    allowed_ports: AllowedPorts | None = None
+    allowed_sources: AllowedSources | None = None
+
+
+class RotateKey(Request):
+    grace: Annotated[float, Field(ge=0, le=LONGEST_GRACE, allow_inf_nan=False)] | None = None
+    """Seconds from the first use of the new secret to the end of the old one; null: a day."""
+    now: StrictBool = False
+    public_key: PublicKey | None = None
 
 
 class RevokeKeys(Request):
@@ -37,6 +57,10 @@ class RevokeKeys(Request):
 class CreateApp(Request):
     name: Text
     capability: Text
+
+
+class PatchApp(Request):
+    name: Text = ""
 
 
 class CreateToken(Request):

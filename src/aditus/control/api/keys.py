@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from aditus.control.api.answers import (
     KeyAnswer,
@@ -12,15 +12,17 @@ from aditus.control.api.answers import (
     RevokeResultAnswer,
     SuspendAnswer,
 )
-from aditus.control.api.asking import ACCESS_KEYS, Asks, IdempotencyKey, KeyName, Locator, Region
-from aditus.control.api.bodies import GenerateKey, KeysQuery, PatchKey, RevokeKeys
+from aditus.control.api.asking import ACCESS_KEYS, Asks, IdempotencyKey, IfMatch, KeyName, Locator, Region
+from aditus.control.api.bodies import GenerateKey, KeysQuery, PatchKey, RevokeKeys, RotateKey
 from aditus.control.api.texts import public_key
 from aditus.control.service.context import unfound
 from aditus.control.service.keys import KeyPatch, Keys
+from aditus.control.service.rotation import Rotation
+from aditus.control.service.versions import key_version
 from aditus.domain.model import KeyState
 
 
-def router(keys: Keys) -> APIRouter:
+def router(keys: Keys, rotation: Rotation) -> APIRouter:
     """The routes of access keys."""
     routes = APIRouter(prefix=ACCESS_KEYS, tags=["access keys"])
 
@@ -42,6 +44,8 @@ def router(keys: Keys) -> APIRouter:
             description=body.description,
             expires_at=body.expires_at,
             public_key=None if body.public_key is None else public_key(body.public_key),
+            allowed_ports=body.allowed_ports,
+            allowed_sources=body.allowed_sources,
             idempotency_key=idempotency_key,
         )
         return NewKeyAnswer.of(new)
@@ -63,13 +67,23 @@ def router(keys: Keys) -> APIRouter:
         return RevokeAnswer(dry_run=body.dry_run, results=shown)
 
     @routes.get("/{access_key_id}")
-    def show_key(caller: Asks, locator: Locator, region: Region, access_key_id: KeyName) -> KeyAnswer:
+    def show_key(
+        caller: Asks, locator: Locator, region: Region, access_key_id: KeyName, response: Response
+    ) -> KeyAnswer:
         """Show one access key."""
-        return KeyAnswer.model_validate(keys.show(caller, locator, region, access_key_id))
+        shown = keys.show(caller, locator, region, access_key_id)
+        response.headers["ETag"] = key_version(shown)
+        return KeyAnswer.model_validate(shown)
 
     @routes.patch("/{access_key_id}")
     def patch_key(
-        caller: Asks, locator: Locator, region: Region, access_key_id: KeyName, body: PatchKey
+        caller: Asks,
+        locator: Locator,
+        region: Region,
+        access_key_id: KeyName,
+        body: PatchKey,
+        response: Response,
+        if_match: IfMatch = "",
     ) -> KeyAnswer:
         """Change what is sent, and only that."""
         patch = KeyPatch()
@@ -77,7 +91,13 @@ def router(keys: Keys) -> APIRouter:
             patch["description"] = body.description
         if "expires_at" in body.model_fields_set:
             patch["expires_at"] = body.expires_at
-        return KeyAnswer.model_validate(keys.patch(caller, locator, region, access_key_id, patch))
+        if "allowed_ports" in body.model_fields_set:
+            patch["allowed_ports"] = body.allowed_ports
+        if "allowed_sources" in body.model_fields_set:
+            patch["allowed_sources"] = body.allowed_sources
+        changed = keys.patch(caller, locator, region, access_key_id, patch, if_match=if_match)
+        response.headers["ETag"] = key_version(changed)
+        return KeyAnswer.model_validate(changed)
 
     @routes.delete("/{access_key_id}")
     def revoke_key(
@@ -98,5 +118,30 @@ def router(keys: Keys) -> APIRouter:
     def resume_key(caller: Asks, locator: Locator, region: Region, access_key_id: KeyName) -> KeyAnswer:
         """Let a suspended key work again."""
         return KeyAnswer.model_validate(keys.resume(caller, locator, region, access_key_id))
+
+    @routes.post("/{access_key_id}/rotate", status_code=201)
+    def rotate_key(
+        caller: Asks,
+        locator: Locator,
+        region: Region,
+        access_key_id: KeyName,
+        body: RotateKey,
+        idempotency_key: IdempotencyKey = "",
+    ) -> NewKeyAnswer:
+        """Give a key a second secret. The answer has it, this only time.
+
+        The old one lives on for `grace` seconds after the first use of the new one; with `now` it ends now.
+        """
+        new = rotation.rotate(
+            caller,
+            locator,
+            region,
+            access_key_id,
+            grace=body.grace,
+            at_once=body.now,
+            public_key=None if body.public_key is None else public_key(body.public_key),
+            idempotency_key=idempotency_key,
+        )
+        return NewKeyAnswer.of(new)
 
     return routes

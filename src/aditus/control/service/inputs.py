@@ -10,6 +10,7 @@ from aditus.domain.errors import AditusError, invalid
 
 MAX_PAGE = 500
 DEFAULT_PAGE = 100
+PUBLIC_KEY_BYTES = 32
 LONGEST_LIFE = 100 * 366 * 86_400.0  # seconds; any date within can be written as RFC 3339
 
 _ID = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
@@ -46,6 +47,17 @@ def expiry(expires_at: float | None, now: float) -> float | None:
         remedy="Give a time to come, or leave it out for a key or token that never expires.",
         field="expires_at",
     )
+
+
+def public_key(raw: bytes | None) -> None:
+    """A raw Ed25519 public key; None: the server makes the pair."""
+    if raw is not None and len(raw) != PUBLIC_KEY_BYTES:
+        raise invalid(
+            "bad-public-key",
+            f"A public key is the {PUBLIC_KEY_BYTES} bytes of a raw Ed25519 public key.",
+            remedy="Give the public key alone, without a header around it.",
+            field="public_key",
+        )
 
 
 def idempotency_key(text: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from aditus.control import audit
-from aditus.control.service import inputs
+from aditus.control.service import inputs, rules, versions
 from aditus.control.service.context import Context, permitted, unfound
 from aditus.control.service.refusals import refusal
 from aditus.control.service.replay import claim
@@ -30,14 +30,15 @@ from aditus.store.database import Transaction
 
 MAX_DESCRIPTION = 500  # characters
 MAX_REVOKED_AT_ONCE = 500
-PUBLIC_KEY_BYTES = 32
 
 
 class KeyPatch(TypedDict, total=False):
-    """What may be changed of a key; what is absent stays. `expires_at` None: never expires."""
+    """What may be changed of a key; what is absent stays. None: never expires, any port, any source."""
 
     description: str
     expires_at: float | None
+    allowed_ports: Sequence[int] | None
+    allowed_sources: Sequence[str] | None
 
 
 class Keys:
@@ -57,6 +58,8 @@ class Keys:
         description: str = "",
         expires_at: float | None = None,
         public_key: bytes | None = None,
+        allowed_ports: Sequence[int] | None = None,
+        allowed_sources: Sequence[str] | None = None,
         idempotency_key: str = "",
     ) -> NewAccessKey:
         """Make a key. With `public_key` (32 bytes) the secret stays with the caller and is not in the answer.
@@ -68,13 +71,8 @@ class Keys:
         capability = names.capability_name(capability)
         description = inputs.line(description, "description", MAX_DESCRIPTION)
         expires_at = inputs.expiry(expires_at, now)
-        if public_key is not None and len(public_key) != PUBLIC_KEY_BYTES:
-            raise invalid(
-                "bad-public-key",
-                f"A public key is the {PUBLIC_KEY_BYTES} bytes of a raw Ed25519 public key.",
-                remedy="Give the public key alone, without a header around it.",
-                field="public_key",
-            )
+        ports, sources = rules.allowed_ports(allowed_ports), rules.allowed_sources(allowed_sources)
+        inputs.public_key(public_key)
         key_id = random_id()
         pair = generate_pair()  # not used when the caller has made one
         with self._context.feed.change(region) as change:
@@ -103,6 +101,8 @@ class Keys:
                 created_at=now,
                 created_by=caller.name,
                 expires_at=expires_at,
+                allowed_ports=ports,
+                allowed_sources=sources,
             )
             keys.add(tx, key, random_connect_id(), public_key or pair.public, change.raise_epoch())
             change.tell([key_id])
@@ -134,7 +134,7 @@ class Keys:
                 after=after,
                 limit=limit + 1,
             )
-        items = found[:limit]
+        items = self._with_old_instances(subscription, found[:limit])
         more = len(found) > limit
         return Page(items, inputs.cursor(items[-1].created_at, items[-1].key_id) if more else "")
 
@@ -142,27 +142,44 @@ class Keys:
         """The unrevoked key of this name, else the newest revoked one."""
         with self._context.database.read() as tx:
             subscription = permitted(tx, caller, Operation.KEYS_LIST, locator, region)
-            return _find(tx, subscription, region, access_key_id, self._context.now())
+            key = _find(tx, subscription, region, access_key_id, self._context.now())
+        return self._with_old_instances(subscription, [key])[0]
 
     def patch(
-        self, caller: Caller, locator: str, region: str, access_key_id: str, patch: KeyPatch
+        self,
+        caller: Caller,
+        locator: str,
+        region: str,
+        access_key_id: str,
+        patch: KeyPatch,
+        *,
+        if_match: str = "",
     ) -> AccessKey:
-        """Change an unrevoked key; a later `expires_at` revives an expired one. Raises conflict `revoked`."""
+        """Change an unrevoked key; a later `expires_at` revives an expired one.
+
+        Raises conflict `revoked`, and `changed-meanwhile` where it is not the version of `if_match`.
+        """
         now = self._context.now()
-        values: dict[str, str | float | None] = {}
+        values: dict[str, object] = {}
         if "description" in patch:
             values["description"] = inputs.line(patch["description"], "description", MAX_DESCRIPTION)
         if "expires_at" in patch:
             values["expires_at"] = inputs.expiry(patch["expires_at"], now)
+            values["warned_days"] = None  # of another day
+        if "allowed_ports" in patch:
+            values["allowed_ports"] = _stored(rules.allowed_ports(patch["allowed_ports"]))
+        if "allowed_sources" in patch:
+            values["allowed_sources"] = _stored(rules.allowed_sources(patch["allowed_sources"]))
         with self._context.feed.change(region) as change:
             subscription = permitted(change.tx, caller, Operation.KEYS_UPDATE, locator, region)
             change.lock()
             key = self._unrevoked(change.tx, subscription, region, access_key_id, now)
+            versions.check(if_match, versions.key_version(key))
             if values:
                 keys.change(change.tx, key.key_id, change.raise_epoch(), values)
                 change.tell([key.key_id])
                 _record(
-                    change.tx, caller, "key.update", key, subscription, now, {"changed": ", ".join(values)}
+                    change.tx, caller, "key.update", key, subscription, now, {"changed": ", ".join(patch)}
                 )
             return keys.by_id(change.tx, [key.key_id], now)[key.key_id]
 
@@ -247,6 +264,26 @@ class Keys:
             key = keys.by_id(change.tx, [key.key_id], now)[key.key_id]
         return key, change.cuts.get(key.key_id)
 
+    def _with_old_instances(
+        self, subscription: Subscription, found: Sequence[AccessKey]
+    ) -> tuple[AccessKey, ...]:
+        """The keys, with how many instances still use the old secret of those that are rotated."""
+        if not any(key.rotation for key in found):
+            return tuple(found)
+        old: dict[str, set[str]] = {}
+        for tunnel in self._context.relays.tunnels(subscription.subscription_id):
+            if tunnel.old_secret:
+                old.setdefault(tunnel.key_id, set()).add(tunnel.instance)
+        return tuple(
+            key
+            if key.rotation is None
+            else dataclasses.replace(
+                key,
+                rotation=dataclasses.replace(key.rotation, old_instances=len(old.get(key.key_id, ()))),
+            )
+            for key in found
+        )
+
     def _unrevoked(
         self, tx: Transaction, subscription: Subscription, region: str, access_key_id: str, now: float
     ) -> AccessKey:
@@ -254,6 +291,10 @@ class Keys:
         if key.state is KeyState.REVOKED:
             raise refusal(Denied("revoked"))
         return key
+
+
+def _stored(rule: Sequence[object] | None) -> list[object] | None:
+    return None if rule is None else list(rule)
 
 
 def _narrowed(tx: Transaction, subscription: Subscription, region: str) -> Subscription:

@@ -29,5 +29,5 @@ def claim(
     if not inputs.idempotency_key(idempotency_key):
         return
     made = idempotency.claim(tx, caller.caller_id, f"{kind}:{idempotency_key}", object_id, now)
-    if made != object_id:
+    if made is not None:
         raise IdempotentReplay(kind, made)

@@ -8,9 +8,11 @@ from aditus.control.auth import Authenticator
 from aditus.control.service.apps import Apps
 from aditus.control.service.context import Context
 from aditus.control.service.events import Events
+from aditus.control.service.expiry import Expiry
 from aditus.control.service.feed import KeyFeed
 from aditus.control.service.keys import Keys
 from aditus.control.service.reports import Reports
+from aditus.control.service.rotation import Rotation
 from aditus.control.service.subscriptions import Subscriptions
 from aditus.control.service.tokens import Tokens
 from aditus.control.service.tunnels import Tunnels
@@ -30,6 +32,8 @@ class Services:
     subscriptions: Subscriptions
     events: Events
     reports: Reports
+    rotation: Rotation
+    expiry: Expiry
     alive: Callable[[], None]
     """Asks the database for a sign of life. Raises `AditusError` `database-unavailable`."""
 
@@ -37,6 +41,7 @@ class Services:
 def build(database: Database, relays: LiveRelays, now: Callable[[], float] = time.time) -> Services:
     """The services over an open database and the relays that run now; `now` gives Unix seconds."""
     context = Context(database, relays, KeyFeed(database, relays), now)
+    rotation = Rotation(context)
     return Services(
         auth=Authenticator(database, now),
         keys=Keys(context),
@@ -45,6 +50,8 @@ def build(database: Database, relays: LiveRelays, now: Callable[[], float] = tim
         tokens=Tokens(context),
         subscriptions=Subscriptions(context),
         events=Events(context),
-        reports=Reports(context),
+        reports=Reports(context, rotation),
+        rotation=rotation,
+        expiry=Expiry(context),
         alive=database.check,
     )
