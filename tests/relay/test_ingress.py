@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from aditus.net.mux import Resources
 from aditus.wire import frames
 from aditus.wire.frames import FrameType, Verdict
+from aditus.wire.session import Limits
 from tests.ends import LOOPBACK, Echo, Target, free_port, until
 from tests.raw import HandAgent
 from tests.world import Key, Site
@@ -24,15 +26,19 @@ async def hand_agent(site: Site, key: Key) -> HandAgent:
 async def test_an_app_that_is_refused_leaves_nothing_behind_that_harms_the_next(site: Site) -> None:
     """Descriptors are used again at once: what watched the old one would deafen the new."""
     async with Echo() as echo:
-        forbidden, allowed = free_port(), free_port()
-        key = site.make_key()
-        site.start_agent(key, *(f"{port}:{LOOPBACK}:{echo.port}" for port in (forbidden, allowed)))
+        full, roomy, other = free_port(), free_port(), site.make_key("plant-2")
+        key, one_stream = site.make_key(), Resources(limits=Limits(max_streams=1))
+        site.start_agent(key, f"{full}:{LOOPBACK}:{echo.port}", resources=one_stream)
+        site.start_agent(other, f"{roomy}:{LOOPBACK}:{echo.port}")
         await site.attached(key)
-        site.change(key, allowed_ports=frozenset({allowed}))
-        for _ in range(20):
-            with await site.app(forbidden) as app:
-                assert await app.cut() == b""
-            await echoes(site, allowed)
+        await site.attached(other)
+        with await site.app(full) as only:
+            await only.send(b"hello")
+            assert await only.exactly(5) == b"hello"
+            for _ in range(20):
+                with await site.app(full) as app:
+                    assert await app.cut() == b""
+                await echoes(site, roomy)
 
 
 async def test_two_keys_cannot_have_the_same_port_and_the_second_is_told(site: Site) -> None:
