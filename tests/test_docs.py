@@ -1,6 +1,7 @@
 """The docs are true where a machine can tell: commands, links, rooms, codes, variables, endpoints."""
 
 import ast
+import dataclasses
 import importlib
 import io
 import re
@@ -20,6 +21,7 @@ from aditus.cli.main import root
 from aditus.config.serve import ServeOptions, serve_config
 from aditus.config.surroundings import Surroundings
 from aditus.control.api.app import create_app
+from aditus.control.service.services import Services
 from aditus.telemetry.metrics import ServerMetrics
 from aditus.wiring import banner
 
@@ -276,7 +278,7 @@ def test_the_metrics_are_those_of_the_code() -> None:
 def test_the_endpoints_are_those_of_the_api() -> None:
     """`…` stands for the beginning of a path; the pages of metrics and relay are not the API's."""
     services: Any = SimpleNamespace(  # routes are made, and none of them is asked
-        **dict.fromkeys(("auth", "keys", "apps", "tunnels", "tokens", "subscriptions", "events", "alive"))
+        **dict.fromkeys(field.name for field in dataclasses.fields(Services))
     )
     paths = create_app(services).openapi()["paths"]
     known = {(method.upper(), path) for path, methods in paths.items() for method in methods}
