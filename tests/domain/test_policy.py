@@ -1,6 +1,7 @@
 """Who may do what: the whole table, and what is denied to strangers."""
 
 from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 from hypothesis import given
@@ -14,10 +15,14 @@ from aditus.domain.policy import (
     Granted,
     Operation,
     allowed,
+    attach_verdict,
+    expiry_warning,
     key_verdict,
     may_associate,
     may_generate,
     port_verdict,
+    secret_verdict,
+    source_verdict,
 )
 
 SUBSCRIPTION = Subscription("sub1", "org1", "loc1", "Ours", ("integration",), ("local",))
@@ -192,3 +197,56 @@ def test_a_key_carries_the_ports_it_is_allowed() -> None:
     assert port_verdict(some, 5432)
     assert port_verdict(some, 5433) == Denied("port-not-allowed")
     assert port_verdict(none, 5432) == Denied("port-not-allowed")
+
+
+@pytest.mark.parametrize(
+    ("ends_at", "verdict"),
+    [(None, Granted()), (NOW + 0.001, Granted()), (NOW, Denied("replaced")), (0.0, Denied("replaced"))],
+)
+def test_a_secret_is_good_until_its_end(ends_at: float | None, verdict: Granted | Denied) -> None:
+    assert secret_verdict(RelaySecret(bytes(32), ends_at), NOW) == verdict
+
+
+SOURCES = (ip_network("192.0.2.0/24"), ip_network("2001:db8::/32"))
+
+
+@pytest.mark.parametrize(
+    ("source", "is_allowed"),
+    [
+        ("192.0.2.1", True),
+        ("::ffff:192.0.2.1", True),
+        ("2001:db8::1", True),
+        ("2001:db8::1%eth0", True),
+        ("192.0.3.1", False),
+        ("::ffff:192.0.3.1", False),
+        ("2001:db9::1", False),
+        ("", False),
+        ("localhost", False),
+    ],
+)
+def test_a_key_is_used_from_the_addresses_it_is_allowed(source: str, is_allowed: bool) -> None:
+    assert source_verdict(RELAY_KEY, source)  # without a rule from anywhere
+    narrowed = replace(RELAY_KEY, allowed_sources=SOURCES)
+    assert source_verdict(narrowed, source) == (Granted() if is_allowed else Denied("address-not-allowed"))
+    assert not source_verdict(replace(RELAY_KEY, allowed_sources=()), source)
+
+
+def test_who_is_attached_holds_a_live_secret_of_a_live_key_at_an_allowed_address() -> None:
+    key = replace(RELAY_KEY, secrets=(RelaySecret(b"old", NOW), RelaySecret(b"new")), allowed_sources=SOURCES)
+    here = "192.0.2.1"
+    assert attach_verdict(key, b"new", here, NOW)
+    assert attach_verdict(key, b"old", here, NOW - 1)
+    assert attach_verdict(key, b"old", here, NOW) == Denied("replaced")
+    assert attach_verdict(key, b"forgotten", here, NOW) == Denied("replaced")
+    assert attach_verdict(key, b"new", "192.0.3.1", NOW) == Denied("address-not-allowed")
+    suspended = replace(key, state=KeyState.SUSPENDED)
+    assert attach_verdict(suspended, b"old", "192.0.3.1", NOW) == Denied("suspended")
+
+
+@pytest.mark.parametrize(
+    ("days", "warning"),
+    [(15, None), (14, 14), (7.01, 14), (7, 7), (1.01, 7), (1, 1), (0.01, 1), (0, None), (-1, None)],
+)
+def test_an_end_is_warned_of_when_it_is_near(days: float, warning: int | None) -> None:
+    assert expiry_warning(NOW + days * 86_400, NOW) == warning
+    assert expiry_warning(None, NOW) is None
