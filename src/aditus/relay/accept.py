@@ -211,7 +211,7 @@ class Acceptor:
             mux=visit.mux,
             program=hello.program,
             host=hello.host,
-            peer=ws.peer if ws is not None else "",
+            peer=visit.source if self._settings.trusted_proxies or ws is None else ws.peer,
             attached_at=time.time(),
             public_key=secret.public_key,
             source=visit.source,
