@@ -100,7 +100,7 @@ class Acceptor:
 
     def _decide(self, upgrade: Upgrade, source: str) -> tuple[RelayKey, str] | Refusal:
         if self.draining:
-            return self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "draining", {"Retry-After": "1"})
+            return self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "draining", source, {"Retry-After": "1"})
         path = upgrade.path.partition("?")[0]
         head, _, connect_id = path.removeprefix("/").partition("/")
         at = self._keyring.at(connect_id) if head == "connect" and connect_id else None
@@ -147,15 +147,15 @@ class Acceptor:
 
     def _refuse_key(self, key: RelayKey, source: str, reason: str) -> Refusal:
         self._reporter.refused_key(key.key_id, reason, source)
-        return self._refuse(HTTPStatus.FORBIDDEN, reason)
+        return self._refuse(HTTPStatus.FORBIDDEN, reason, source)
 
     def _refuse_stranger(self, source: str, status: HTTPStatus, reason: str) -> Refusal:
         self._reporter.refused_stranger(reason, source)
-        return self._refuse(status, reason)
+        return self._refuse(status, reason, source)
 
-    def _refuse(self, status: HTTPStatus, reason: str, headers: TextOf | None = None) -> Refusal:
+    def _refuse(self, status: HTTPStatus, reason: str, source: str, headers: TextOf | None = None) -> Refusal:
         self._refused(reason)
-        _log.info("refused an upgrade", extra=fields(status=int(status), reason=reason))
+        _log.info("refused an upgrade", extra=fields(status=int(status), reason=reason, source=source))
         told = {"Aditus-Reason": reason, "Cache-Control": "no-store", **(headers or {})}
         if status == HTTPStatus.UNAUTHORIZED:
             told |= {"WWW-Authenticate": "Bearer", "Date": formatdate(usegmt=True)}
