@@ -53,6 +53,11 @@ class Model:
     def change(self, **details: object) -> None:
         self.site.change(self.secrets[0], **details)
 
+    def is_served(self, port: int) -> bool:
+        """Whether the agents were told that the port is served, since a rule allows it."""
+        tunnels = self.site.tunnels(self.secrets[0])
+        return all(status.accepted for view in tunnels for status in view.ports if status.port == port)
+
     # --- what can happen -----------------------------------------------------------------------
 
     async def attach(self) -> None:
@@ -77,6 +82,7 @@ class Model:
                 with app:
                     assert await app.cut() == b""
             return
+        await until(lambda: self.is_served(port), "a listener")  # it opens when the offers are answered anew
         before = {(view.tunnel_id, view.stream) for view in streams_of(self.site, port)}
         app = await self.site.app(port)
         self.stack.callback(app.close)
