@@ -58,11 +58,25 @@ def expires_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+def since_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--since`, as the parameter `since` in Unix seconds."""
+    return click.option(
+        "--since", metavar="SPAN", callback=_ago, help="Only of the last so long, such as 30m or 7d."
+    )(function)
+
+
 def _from_now(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    if value is None:
-        return None
+    return None if value is None else time.time() + seconds(ctx, param, value)
+
+
+def _ago(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    return None if value is None else time.time() - seconds(ctx, param, value)
+
+
+def seconds(ctx: click.Context, param: click.Parameter, value: str) -> float:
+    """The seconds of a time span such as 90d. Raises `BadParameter`."""
     found = _SPAN.fullmatch(value)
-    seconds = int(found[1]) * _SECONDS[found[2]] if found else 0
-    if not 0 < seconds <= MAX_SPAN:
+    span = int(found[1]) * _SECONDS[found[2]] if found else 0
+    if not 0 < span <= MAX_SPAN:
         raise click.BadParameter("a time span is a number and a unit: 30m, 12h, 90d or 52w.", ctx, param)
-    return time.time() + seconds
+    return float(span)

@@ -22,6 +22,7 @@ COMMANDS = {
     "keys": "keys",
     "apps": "apps",
     "tunnels": "tunnels",
+    "streams": "streams",
     "audit": "audit",
     "tokens": "tokens",
 }

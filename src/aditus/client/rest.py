@@ -25,6 +25,7 @@ from aditus.domain.model import (
     Quota,
     RevokeResult,
     Role,
+    StreamRecord,
     StreamView,
     Subscription,
     SubscriptionInfo,
@@ -204,6 +205,26 @@ class Client:
     def streams(self) -> tuple[StreamView, ...]:
         """The live streams, oldest first."""
         return tuple(self._pages(StreamView, f"{self._subscription}/streams", None))
+
+    def stream_records(
+        self,
+        *,
+        access_key_id: str = "",
+        port: int | None = None,
+        reason: str = "",
+        since: float | None = None,
+        until: float | None = None,
+    ) -> Iterator[StreamRecord]:
+        """Finished streams of the last 7 days, newest first; asks for a page when it is needed."""
+        given = {
+            "access_key_id": access_key_id,
+            "port": "" if port is None else str(port),
+            "reason": reason,
+            "since": _rfc3339(since) or "",
+            "until": _rfc3339(until) or "",
+        }
+        wanted = {name: value for name, value in given.items() if value}
+        return self._pages(StreamRecord, f"{self._subscription}/stream-records", wanted)
 
     def cut_tunnel(self, tunnel_id: str) -> None:
         """End one tunnel; its agent may come back."""

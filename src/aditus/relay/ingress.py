@@ -17,6 +17,8 @@ from aditus.net.pump import Pump
 from aditus.net.ws import format_address
 from aditus.relay.guard import Guard
 from aditus.relay.open import Opener
+from aditus.relay.records import Recording
+from aditus.relay.report import Reporter
 from aditus.relay.settings import LOWEST_LISTENER_PORT, RelaySettings
 from aditus.telemetry.log import fields
 from aditus.wire.errors import CannotOpen, ResetReason
@@ -35,34 +37,47 @@ _TARGET_FAILURES = frozenset(
 class AppPump(Pump):
     """The pump of an app's connection: it opens the stream as soon as the app is there."""
 
-    def __init__(self, key_id: str, port: int, opener: Opener, full: Callable[[], None]) -> None:
+    def __init__(
+        self, key_id: str, port: int, opener: Opener, reporter: Reporter, full: Callable[[], None]
+    ) -> None:
         super().__init__(ResetReason.APP_RESET)
         self._key_id = key_id
         self._port = port
         self._opener = opener
+        self._reporter = reporter
         self._full = full
         self._guard: Guard | None = None  # while the agent has not accepted
+        self._recording: Recording | None = None  # once there is a stream
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         source = format_address(transport.get_extra_info("peername"))
         try:
-            stream, self._guard = self._opener.open(self._key_id, self._port, source, self)
+            opened = self._opener.open(self._key_id, self._port, source, self)
         except CannotOpen as error:
             _log.info("refused an app: %s", error.reason.token, extra=fields(port=self._port, source=source))
             self.refuse()
             return
-        self.bind(stream)
+        self.bind(opened.stream)
+        self._recording = Recording(opened)
+        self._guard = opened.tunnel.guard
         if self._guard.shut:
             self._full()
 
     def accepted(self) -> None:
         self._leave(accepted=True)
+        if self._recording is not None:
+            self._recording.accepted()
         super().accepted()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        clean = exc is None and not self.dead and self._fin_sent and self._fin_received
         super().connection_lost(exc)
         self._leave(accepted=False)
+        if self._recording is not None:
+            self._recording.over("closed" if clean else ResetReason.APP_RESET.token)
+            # A turn later, when all that a revoke cuts has been reset: nobody waits for records.
+            asyncio.get_running_loop().call_soon(self._recording.keep, self._reporter)
 
     def cut(self, reason: ResetReason, detail: str) -> None:
         level = logging.INFO if reason in _TARGET_FAILURES else logging.DEBUG  # the others are told once
@@ -70,6 +85,8 @@ class AppPump(Pump):
         _log.log(level, "a stream was reset: %s", text, extra=fields(port=self._port))
         super().cut(reason, detail)
         self._leave(accepted=False)
+        if self._recording is not None:
+            self._recording.over(reason.token)
 
     def _leave(self, accepted: bool) -> None:
         guard, self._guard = self._guard, None
@@ -80,9 +97,10 @@ class AppPump(Pump):
 class Ingress:
     """The listeners of one relay, and which key each port belongs to."""
 
-    def __init__(self, settings: RelaySettings, opener: Opener) -> None:
+    def __init__(self, settings: RelaySettings, opener: Opener, reporter: Reporter) -> None:
         self._settings = settings
         self._opener = opener
+        self._reporter = reporter
         self._owners: dict[int, str] = {}
         self._listeners: dict[int, tcp.Listener] = {}
         self._binding = asyncio.Lock()
@@ -140,7 +158,7 @@ class Ingress:
         self._listeners.clear()
 
     def _pump(self, key_id: str, port: int) -> AppPump:
-        return AppPump(key_id, port, self._opener, lambda: self._hold(port, key_id))
+        return AppPump(key_id, port, self._opener, self._reporter, lambda: self._hold(port, key_id))
 
     def _hold(self, port: int, key_id: str) -> None:
         """Let who comes for this port wait, if no agent of its key has room."""

@@ -1,13 +1,23 @@
 """Opening a stream towards an agent: the one place where an app's wish meets the key's state and rules."""
 
 import time
+from dataclasses import dataclass
 
+from aditus.domain.model import RelayKey
 from aditus.domain.policy import Denied, attach_verdict, port_verdict
 from aditus.net.mux import MuxStream, StreamEnd
-from aditus.relay.guard import Guard
 from aditus.relay.keyring import Keyring
-from aditus.relay.registry import Registry
+from aditus.relay.registry import Registry, Tunnel
 from aditus.wire.errors import CannotOpen, CloseCode, ResetReason
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A stream that was just opened, through which tunnel, and the key as it was."""
+
+    stream: MuxStream
+    tunnel: Tunnel
+    key: RelayKey
 
 
 class Opener:
@@ -17,8 +27,8 @@ class Opener:
         self._keyring = keyring
         self._registry = registry
 
-    def open(self, key_id: str, port: int, source: str, end: StreamEnd) -> tuple[MuxStream, Guard]:
-        """A stream for `port` of one of the key's agents, and the guard that it has to `leave`.
+    def open(self, key_id: str, port: int, source: str, end: StreamEnd) -> Opened:
+        """A stream for `port` of one of the key's agents, whose guard it has entered, and has to `leave`.
 
         Raises `CannotOpen`. Never tries a second agent.
         """
@@ -38,7 +48,7 @@ class Opener:
             raise CannotOpen(reset_reason(attached))
         stream = tunnel.mux.open(port, source, end)
         tunnel.guard.enter()
-        return stream, tunnel.guard
+        return Opened(stream, tunnel, key)
 
     def is_full(self, key_id: str, port: int) -> bool:
         """Whether whoever comes for this port should wait."""

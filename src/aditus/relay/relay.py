@@ -45,7 +45,7 @@ class Relay:
         self._resources = resources
         self._keyring = Keyring()
         self._registry = Registry()
-        self._ingress = Ingress(settings, Opener(self._keyring, self._registry))
+        self._ingress = Ingress(settings, Opener(self._keyring, self._registry), self.reporter)
         self._cutter = Cutter(
             self._keyring,
             self._registry,

@@ -41,6 +41,11 @@ class ServerMetrics:
             "Sessions closed because their peer broke the protocol.",
             registry=registry,
         )
+        self.dropped_records = Counter(
+            f"{PREFIX}_dropped_stream_records_total",
+            "Finished streams of which no record is kept, because too many ended at once.",
+            registry=registry,
+        )
         self.cut_seconds = Histogram(
             f"{PREFIX}_cut_seconds",
             "From the commit of a revoke or suspend to the last cut.",

@@ -231,6 +231,7 @@ async def _measure(relay: Relay, metrics: ServerMetrics) -> None:
     """Carry the relay's counts over to the metrics, and see how late the loop wakes up."""
     counted = relay.totals()
     refused: dict[str, int] = {}
+    dropped = 0
     while True:
         due = time.monotonic() + METRICS_SECONDS
         await asyncio.sleep(METRICS_SECONDS)
@@ -242,6 +243,8 @@ async def _measure(relay: Relay, metrics: ServerMetrics) -> None:
         metrics.bytes_in.inc(now.bytes_in - counted.bytes_in)
         metrics.bytes_out.inc(now.bytes_out - counted.bytes_out)
         metrics.violations.inc(now.violations - counted.violations)
+        metrics.dropped_records.inc(relay.reporter.dropped_streams - dropped)
+        dropped = relay.reporter.dropped_streams
         for reason, count in relay.refusals.items():
             metrics.refused(reason, count - refused.get(reason, 0))
         counted, refused = now, dict(relay.refusals)

@@ -153,6 +153,27 @@ class StreamAnswer(Answer):
     bytes_out: int
 
 
+class StreamRecordAnswer(Answer):
+    """A finished stream. `app_id` is empty for the relay's own listener; `setup_ms` null: never accepted."""
+
+    record_id: int
+    region: str
+    key_id: str
+    access_key_id: str
+    subscription_id: str
+    tunnel_id: str
+    instance: str
+    port: int
+    app_id: str
+    source: str
+    opened_at: SentTime
+    finished_at: SentTime
+    bytes_in: int
+    bytes_out: int
+    setup_ms: float | None
+    reason: str
+
+
 class AuditEventAnswer(Answer):
     event_id: int
     at: SentTime

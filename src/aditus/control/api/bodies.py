@@ -77,3 +77,12 @@ class PageQuery(Request):
 
 class KeysQuery(PageQuery):
     state: Literal["active", "suspended", "expired", "revoked"] | None = None
+
+
+class StreamRecordsQuery(PageQuery):
+    access_key_id: Annotated[str, Field(max_length=200)] = ""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    reason: Annotated[str, Field(max_length=32, pattern="^[a-z-]*$")] = ""
+    """`closed`, or the token of the RESET."""
+    since: ReadTime | None = None
+    until: ReadTime | None = None

@@ -1,10 +1,14 @@
-"""What is live now, over HTTP."""
+"""What is live now, and which streams there were, over HTTP."""
 
-from fastapi import APIRouter
+from typing import Annotated
 
-from aditus.control.api.answers import PageAnswer, StreamAnswer, TunnelAnswer
+from fastapi import APIRouter, Query
+
+from aditus.control.api.answers import PageAnswer, StreamAnswer, StreamRecordAnswer, TunnelAnswer
 from aditus.control.api.asking import SUBSCRIPTION, Asks, Locator
+from aditus.control.api.bodies import StreamRecordsQuery
 from aditus.control.service.tunnels import Tunnels
+from aditus.store.stream_records import Wanted
 
 
 def router(tunnels: Tunnels) -> APIRouter:
@@ -27,5 +31,14 @@ def router(tunnels: Tunnels) -> APIRouter:
         """List the live streams, oldest first, all on one page."""
         found = tunnels.streams(caller, locator)
         return PageAnswer(items=[StreamAnswer.model_validate(stream) for stream in found])
+
+    @routes.get("/stream-records")
+    def list_stream_records(
+        caller: Asks, locator: Locator, query: Annotated[StreamRecordsQuery, Query()]
+    ) -> PageAnswer[StreamRecordAnswer]:
+        """List finished streams, the newest first. They are kept for 7 days."""
+        wanted = Wanted(query.access_key_id, query.port, query.reason, query.since, query.until)
+        page = tunnels.stream_records(caller, locator, wanted, cursor=query.cursor, limit=query.limit)
+        return PageAnswer[StreamRecordAnswer].model_validate(page)
 
     return routes

@@ -104,6 +104,15 @@ def position(text: str) -> tuple[float, str] | None:
     return created_at, object_id
 
 
+def row(cursor: str) -> int | None:
+    """The number in the cursor of a list of rows that are numbered; None for the empty text."""
+    if not cursor:
+        return None
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+        raise bad_cursor()
+    return int(cursor)
+
+
 def bad_cursor() -> AditusError:
     """A cursor that we did not write."""
     return invalid(

@@ -1,9 +1,15 @@
 """What relays saw, kept: when keys were used, which streams there were, who was refused."""
 
+import time
+
 from aditus.control.service.context import Context
 from aditus.control.service.rotation import Rotation
 from aditus.domain.model import RelayReport
-from aditus.store import keys
+from aditus.store import keys, stream_records
+
+WRITTEN_AT_ONCE = 1_000
+"""Stream records in one transaction: other writers wait for it."""
+PRUNE_SECONDS = 60.0
 
 
 class Reports:
@@ -12,6 +18,7 @@ class Reports:
     def __init__(self, context: Context, rotation: Rotation) -> None:
         self._context = context
         self._rotation = rotation
+        self._pruned_at = -PRUNE_SECONDS
 
     def take(self, region: str, report: RelayReport) -> None:
         """Keep what a relay of `region` saw. Raises `AditusError` `database-unavailable`."""
@@ -19,3 +26,16 @@ class Reports:
             with self._context.database.write() as tx:
                 keys.used(tx, report.uses)
             self._rotation.used(region, report.uses)
+        for start in range(0, len(report.streams), WRITTEN_AT_ONCE):
+            with self._context.database.write() as tx:
+                stream_records.add(tx, report.streams[start : start + WRITTEN_AT_ONCE])
+        if time.monotonic() - self._pruned_at >= PRUNE_SECONDS:
+            self._pruned_at = time.monotonic()
+            self._prune()
+
+    def _prune(self) -> None:
+        """Forget stream records that are too old or too many, in steps that no writer waits for."""
+        more = True
+        while more:
+            with self._context.database.write() as tx:
+                more = stream_records.prune(tx, self._context.now())

@@ -1,10 +1,15 @@
-"""What is live now: tunnels and streams, as the relays see them."""
+"""What is live now, tunnels and streams, as the relays see them; and which streams there were."""
+
+import dataclasses
 
 from aditus.control import audit
 from aditus.control.service import inputs
 from aditus.control.service.context import Context, permitted, unfound
-from aditus.domain.model import Caller, StreamView, TunnelView
+from aditus.domain import names
+from aditus.domain.model import Caller, Page, StreamRecord, StreamView, TunnelView
 from aditus.domain.policy import Operation
+from aditus.store import stream_records
+from aditus.store.stream_records import Wanted
 
 
 class Tunnels:
@@ -24,6 +29,27 @@ class Tunnels:
         with self._context.database.read() as tx:
             subscription = permitted(tx, caller, Operation.STREAMS_LIST, locator)
         return tuple(self._context.relays.streams(subscription.subscription_id))
+
+    def stream_records(
+        self,
+        caller: Caller,
+        locator: str,
+        wanted: Wanted,
+        *,
+        cursor: str = "",
+        limit: int = inputs.DEFAULT_PAGE,
+    ) -> Page[StreamRecord]:
+        """A page of finished streams, the last that was reported first; `limit` 1 to 500."""
+        limit, before = inputs.page_size(limit), inputs.row(cursor)
+        if wanted.access_key_id:
+            wanted = dataclasses.replace(wanted, access_key_id=names.access_key_id(wanted.access_key_id))
+        with self._context.database.read() as tx:
+            subscription = permitted(tx, caller, Operation.STREAMS_LIST, locator)
+            found = stream_records.page(
+                tx, subscription.subscription_id, wanted, self._context.now(), before=before, limit=limit + 1
+            )
+        items = found[:limit]
+        return Page(items, str(items[-1].record_id) if len(found) > limit else "")
 
     def cut(self, caller: Caller, locator: str, tunnel_id: str) -> None:
         """End one tunnel. Its agent may come back: to keep it out, suspend or revoke its key."""
