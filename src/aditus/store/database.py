@@ -2,7 +2,8 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from aditus.domain.errors import AditusError, Code, invalid
-from aditus.store import migrate
+from aditus.store import audit_chain, migrate
 
 Transaction = Connection
 """An open transaction, as every query of this room takes it first."""
@@ -44,21 +45,26 @@ class Database:
     def __init__(self, writer: Engine, reader: Engine) -> None:
         self._writer = writer
         self._reader = reader
+        self.timed: Callable[[str, float], None] = lambda kind, seconds: None
+        """Told of each transaction: `read` or `write`, and the seconds with the wait for its turn."""
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """A read-only transaction that sees one moment. Raises `AditusError` `database-unavailable`."""
-        with _failures_named(), self._reader.begin() as tx:
+        with _failures_named(), self._timed("read"), self._reader.begin() as tx:
             yield tx
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that is durable when the block has ended, and undone when the block raises.
 
-        On SQLite there is one at a time. Raises `AditusError` `database-unavailable`.
+        What it tells the audit is appended last. On SQLite there is one at a time. Raises `AditusError`
+        `database-unavailable`.
         """
-        with _failures_named(), self._writer.begin() as tx:
+        with _failures_named(), self._timed("write"), self._writer.begin() as tx:
+            audit_chain.begin(tx)
             yield tx
+            audit_chain.append(tx)
 
     @contextmanager
     def exclusive(self) -> Iterator[Transaction]:
@@ -67,6 +73,32 @@ class Database:
             if tx.dialect.name == "postgresql":
                 tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": EXCLUSIVE_LOCK})
             yield tx
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may use this database meanwhile."""
+        return self._writer.dialect.name == "postgresql"
+
+    def own_connection(self) -> "psycopg.Connection[Any]":
+        """A connection besides the pool, in autocommit, for the caller to close. Only of a shared database.
+
+        Raises `AditusError` `database-unavailable`.
+        """
+        with _failures_named():
+            connection = self._writer.connect().execution_options(isolation_level="AUTOCOMMIT")
+            driver = connection.connection.driver_connection
+            connection.detach()
+        if not isinstance(driver, psycopg.Connection):
+            raise TypeError("only PostgreSQL has connections of one's own")
+        return driver
+
+    @contextmanager
+    def _timed(self, kind: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.timed(kind, time.monotonic() - began)
 
     def check(self) -> None:
         """Ask for a sign of life. Raises `AditusError` `database-unavailable`."""
@@ -202,10 +234,10 @@ def _failures_named() -> Iterator[None]:
     try:
         yield
     except PoolTimeoutError as error:
-        raise _unavailable() from error
+        raise unavailable() from error
     except DBAPIError as error:
         if _is_passing(error.orig):
-            raise _unavailable() from error
+            raise unavailable() from error
         raise
 
 
@@ -215,7 +247,8 @@ def _is_passing(error: Any) -> bool:
     return isinstance(error, psycopg.OperationalError)
 
 
-def _unavailable() -> AditusError:
+def unavailable() -> AditusError:
+    """The database cannot be asked now; it may be later."""
     return AditusError(
         Code.UNAVAILABLE,
         "database-unavailable",

@@ -1,27 +1,29 @@
 """The audit events: appended, listed, never changed."""
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import or_, select
 
 from aditus.domain.model import AuditEvent
+from aditus.store import audit_chain
 from aditus.store.database import Transaction
 from aditus.store.schema import audit_events
 
 
 def add(tx: Transaction, organization_id: str, subscription_id: str | None, audit_event: AuditEvent) -> None:
-    """Append an event; its `event_id` is not used but given by the database."""
-    tx.execute(
-        insert(audit_events).values(
-            at=audit_event.at,
-            organization_id=organization_id,
-            subscription_id=subscription_id,
-            region=audit_event.region,
-            actor_id=audit_event.actor_id,
-            actor=audit_event.actor,
-            action=audit_event.action,
-            object_id=audit_event.object_id,
-            object_name=audit_event.object_name,
-            details=audit_event.details,
-        )
+    """Append an event at the end of the transaction; its `event_id` is not used but given then."""
+    audit_chain.later(
+        tx,
+        {
+            "at": audit_event.at,
+            "organization_id": organization_id,
+            "subscription_id": subscription_id,
+            "region": audit_event.region,
+            "actor_id": audit_event.actor_id,
+            "actor": audit_event.actor,
+            "action": audit_event.action,
+            "object_id": audit_event.object_id,
+            "object_name": audit_event.object_name,
+            "details": audit_event.details,
+        },
     )
 
 

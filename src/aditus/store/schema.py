@@ -255,13 +255,15 @@ associations = Table(
 
 # --- what was done ----------------------------------------------------------------------------
 
-# Without foreign keys: an entry outlives what it tells of.
+# Without foreign keys: an entry outlives what it tells of. Triggers refuse UPDATE and DELETE, and each entry
+# has the hash of the one before it in the chain of its organisation (domain/audit_chain.py).
 audit_events = Table(
     "audit_events",
     metadata,
     Column("event_id", Counter, primary_key=True, autoincrement=True),
     Column("at", Double, nullable=False),
     Column("organization_id", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),  # from 1 in each organisation, without gaps
     Column("subscription_id", Text),  # NULL for what concerns no single subscription
     Column("region", Text, nullable=False),
     Column("actor_id", Text, nullable=False),
@@ -270,7 +272,19 @@ audit_events = Table(
     Column("object_id", Text, nullable=False),
     Column("object_name", Text, nullable=False),
     Column("details", JSON, nullable=False),
+    Column("previous_hash", LargeBinary, nullable=False),  # SHA-256, 32 bytes; zeros in the first
+    Column("hash", LargeBinary, nullable=False),
+    UniqueConstraint("organization_id", "sequence"),
     Index("ix_audit_events_page", "organization_id", "event_id"),
+)
+
+# The end of each organisation's chain, locked while a transaction appends to it.
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("organization_id", Text, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
 )
 
 # One row per finished stream; the oldest go first when there are too many, or when they are too old.
