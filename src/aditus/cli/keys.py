@@ -1,11 +1,12 @@
 """`aditus keys`: generate access keys, look at them, and take them back."""
 
+import time
 from typing import TYPE_CHECKING
 
 import click
 
-from aditus.cli import asking, exits
-from aditus.cli.api import asks_api, expires_option, region_option
+from aditus.cli import asking
+from aditus.cli.api import asks_api, expires_option, region_option, seconds
 from aditus.cli.output import (
     Format,
     output_option,
@@ -18,12 +19,13 @@ from aditus.cli.output import (
     write_record,
     write_table,
 )
+from aditus.cli.revoke import revoke
 from aditus.config.files import STDIN, read_secret
 from aditus.config.surroundings import Surroundings
 from aditus.domain.connect_url import ConnectUrl
 from aditus.domain.errors import AditusError, Code
 from aditus.domain.keytext import parse_access_key
-from aditus.domain.model import AccessKey, KeyState, NewAccessKey, RevokeResult
+from aditus.domain.model import AccessKey, KeyState, NewAccessKey
 
 if TYPE_CHECKING:
     from aditus.client.rest import Client
@@ -31,10 +33,26 @@ if TYPE_CHECKING:
 _ID = click.argument("access_key_id")
 _STATES = click.Choice([state.value for state in KeyState if state is not KeyState.REPLACED])
 
+NEVER = -1.0
+"""`--expires never`, among Unix seconds."""
+
+
+def _span(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    return None if value is None else seconds(ctx, param, value)
+
+
+def _end(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    if value is None or value == "never":
+        return None if value is None else NEVER
+    return time.time() + seconds(ctx, param, value)
+
 
 @click.group()
 def command() -> None:
-    """Generate access keys, look at them, suspend and revoke them."""
+    """Generate access keys, look at them, change and revoke them."""
+
+
+command.add_command(revoke)
 
 
 @command.command(
@@ -65,22 +83,7 @@ def generate(
     new = client.generate_key(
         access_key_id, capability, region=region, description=description, expires_at=expires_at
     )
-    if new.secret is None:
-        raise AditusError(
-            Code.INTERNAL,
-            "no-secret",
-            "The server made the key and sent no secret with it.",
-            remedy="Revoke the key and generate another one.",
-        )
-    try:
-        if output == "json":
-            write_json({**plain(new.key), "secret_access_key": new.secret.reveal()})
-        else:
-            write(new.secret.reveal())
-    except click.ClickException as error:
-        raise click.ClickException(
-            f"{error.message} The key was generated, but its secret is lost: revoke it, generate another."
-        ) from error
+    _hand_over(new, output)
     if output == "text":
         _explain(new)
 
@@ -105,12 +108,13 @@ def list_(client: "Client", state: str | None, region: str, output: Format) -> N
             "state",
             "created",
             "expires",
+            "last used",
             "apps",
         ),
         (
             (
                 *(key.access_key_id, key.key_id, key.region, key.capability, key.state),
-                *(when(key.created_at), when(key.expires_at), key.apps),
+                *(when(key.created_at), _expires(key), when(key.last_used_at), key.apps),
             )
             for key in keys
         ),
@@ -154,32 +158,6 @@ def verify(file: str, output: Format) -> None:
 
 
 @command.command()
-@click.argument("access_key_ids", metavar="ACCESS_KEY_ID...", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Say what would be cut, and change nothing.")
-@region_option
-@output_option
-@asks_api
-def revoke(
-    client: "Client", access_key_ids: tuple[str, ...], yes: bool, dry_run: bool, region: str, output: Format
-) -> int:
-    """Revoke access keys, and cut all that uses them.
-
-    This is for ever and takes effect at once. Without --yes, it shows first what it will cut, and asks.
-    Ends with 4 if a key does not exist.
-    """
-    if dry_run or not yes:
-        preview = client.revoke_keys(access_key_ids, region=region, dry_run=True)
-        if dry_run:
-            return _receipts(preview, output, done=False)
-        for result in preview:
-            say(_sentence(result))
-        if not asking.confirm("Revoke for good?", "Say --yes, or --dry-run to see what it would cut."):
-            return exits.FAILURE
-    return _receipts(client.revoke_keys(access_key_ids, region=region), output, done=True)
-
-
-@command.command()
 @_ID
 @region_option
 @output_option
@@ -200,6 +178,8 @@ def suspend(client: "Client", access_key_id: str, region: str, output: Format) -
             f"{result.key.access_key_id} is suspended; {cut.tunnels} tunnels and {cut.streams} streams"
             f" were cut within {cut.milliseconds:.1f} ms."
         )
+    if output != "json" and result.pending_relays:
+        say(f"Not yet confirmed by: {', '.join(result.pending_relays)}. Their tunnels may still be up.")
 
 
 @command.command()
@@ -214,6 +194,95 @@ def resume(client: "Client", access_key_id: str, region: str, output: Format) ->
         write_json(key)
     else:
         write(f"{key.access_key_id} is {key.state}; its agents come back within half a minute.")
+
+
+@command.command(
+    epilog="""\b
+Example:
+  aditus keys rotate orders --grace 24h > orders.key"""
+)
+@_ID
+@click.option("--grace", metavar="SPAN", callback=_span, help="How long the old one stays.  [default: 24h]")
+@click.option("--now", is_flag=True, help="End the old secret at once, and cut what uses it.")
+@region_option
+@output_option
+@asks_api
+def rotate(
+    client: "Client", access_key_id: str, grace: float | None, now: bool, region: str, output: Format
+) -> None:
+    """Give a key a second secret, in place of the first.
+
+    The secret is alone on stdout, and is shown this once. The grace of the old one begins when the new one
+    is first used. Key, Connect URL and associations stay.
+    """
+    if now and grace is not None:
+        raise click.UsageError("--now leaves no --grace: give one of them.")
+    new = client.rotate_key(access_key_id, region=region, grace=grace, now=now)
+    _hand_over(new, output)
+    if output == "text":
+        say(f"{new.key.access_key_id} ({new.key.key_id}) has a new secret. It is on stdout, this once.")
+        if now:
+            say("The old one has ended; its agents need the new one.")
+        else:
+            say("Give it to all agents: `aditus tunnels list` shows which of them still use the old one.")
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  aditus keys update orders --expires 365d --description 'the shop in Lyon'
+  aditus keys update orders --allow-port 5432 --allow-source 192.0.2.0/24 --allow-source 2001:db8::/32
+  aditus keys update orders --expires never --allow-any-port --allow-any-source"""
+)
+@_ID
+@click.option("--description", help="What people should know of it.")
+@click.option("--expires", metavar="SPAN|never", callback=_end, help="When it ends, such as 90d; or never.")
+@click.option(
+    "--allow-port", "ports", multiple=True, type=click.IntRange(1, 65535), metavar="PORT",
+    help="An app port that its agents may offer, and no others; repeat it.",
+)  # fmt: skip
+@click.option("--allow-any-port", "any_port", is_flag=True, help="Its agents may offer any app port.")
+@click.option(
+    "--allow-source", "sources", multiple=True, metavar="CIDR",
+    help="A network that its agents may dial from, and no others; repeat it.",
+)  # fmt: skip
+@click.option("--allow-any-source", "any_source", is_flag=True, help="Its agents may dial from anywhere.")
+@region_option
+@output_option
+@asks_api
+def update(
+    client: "Client",
+    access_key_id: str,
+    description: str | None,
+    expires: float | None,
+    ports: tuple[int, ...],
+    any_port: bool,
+    sources: tuple[str, ...],
+    any_source: bool,
+    region: str,
+    output: Format,
+) -> None:
+    """Change what is named of a key, and nothing else.
+
+    A later end revives an expired key. Rules apply at once, also to what is attached: it loses what they
+    do not allow.
+    """
+    changes: dict[str, object] = {}
+    if description is not None:
+        changes["description"] = description
+    if expires is not None:
+        changes["expires_at"] = None if expires == NEVER else expires
+    for name, chosen, anything in (
+        ("allowed_ports", list(ports), any_port),
+        ("allowed_sources", list(sources), any_source),
+    ):
+        if chosen and anything:
+            raise click.UsageError("Some and any are both allowed: give one of them.")
+        if chosen or anything:
+            changes[name] = chosen or None
+    if not changes:
+        raise click.UsageError("Nothing is to be changed.")
+    _print(client.update_key(access_key_id, changes, region=region), output)
 
 
 def _print(key: AccessKey, output: Format) -> None:
@@ -231,11 +300,60 @@ def _print(key: AccessKey, output: Format) -> None:
             "connect url": key.connect_url,
             "relay url": key.relay_url,
             "created": f"{when(key.created_at)} by {key.created_by}",
-            "expires": when(key.expires_at),
+            "expires": _expires(key),
             "revoked": f"{when(key.revoked_at)} by {key.revoked_by}" if key.revoked_at else "",
+            "last used": _last_used(key),
+            "rotation": _rotation(key),
+            "allowed ports": "none" if key.allowed_ports == () else key.allowed_ports,
+            "allowed sources": "none" if key.allowed_sources == () else key.allowed_sources,
             "apps": key.apps,
         }
     )
+
+
+def _expires(key: AccessKey) -> str:
+    if key.expiry_warning is None:
+        return when(key.expires_at)
+    days = "a day" if key.expiry_warning == 1 else f"{key.expiry_warning} days"
+    return f"{when(key.expires_at)} (within {days})"
+
+
+def _last_used(key: AccessKey) -> str:
+    if key.last_used_at is None:
+        return "never"
+    return (
+        f"{when(key.last_used_at)} from {key.last_used_from}"
+        f" by {key.last_used_version}, instance {key.last_used_instance}"
+    )
+
+
+def _rotation(key: AccessKey) -> str:
+    if key.rotation is None:
+        return ""
+    since = f"since {when(key.rotation.started_at)}"
+    if key.rotation.ends_at is None:
+        return f"{since}; the new secret was not used yet"
+    return f"{since}; the old secret ends {when(key.rotation.ends_at)}"
+
+
+def _hand_over(new: NewAccessKey, output: Format) -> None:
+    """Print the secret, this once."""
+    if new.secret is None:
+        raise AditusError(
+            Code.INTERNAL,
+            "no-secret",
+            "The server made the secret and did not send it.",
+            remedy="Revoke the key and generate another one.",
+        )
+    try:
+        if output == "json":
+            write_json({**plain(new.key), "secret_access_key": new.secret.reveal()})
+        else:
+            write(new.secret.reveal())
+    except click.ClickException as error:
+        raise click.ClickException(
+            f"{error.message} The secret was made, but it is lost: revoke the key, generate another."
+        ) from error
 
 
 def _explain(new: NewAccessKey) -> None:
@@ -250,36 +368,4 @@ Its secret is on stdout, this once: the server has not kept it.
 In the private network, store it and offer a service (here port 5432 of this machine):
   aditus configure --access-key-file -
   aditus connect {ca_file}-s 5432:127.0.0.1:5432 {key.connect_url}"""
-    )
-
-
-def _receipts(results: tuple[RevokeResult, ...], output: Format, *, done: bool) -> int:
-    if output == "json":
-        write_json({"dry_run": not done, "results": results})
-    else:
-        write_table(
-            (
-                *("access key id", "key id", "result" if done else "would be"),
-                *("tunnels", "streams", "ms", "pending relays", "apps to dissociate"),
-            ),
-            (
-                (
-                    *(result.access_key_id, result.key_id, result.result),
-                    *(result.cut.tunnels if result.cut else 0, result.cut.streams if result.cut else 0),
-                    f"{result.cut.milliseconds:.1f}" if result.cut and done else "",
-                    *(result.pending_relays, result.apps),
-                )
-                for result in results
-            ),
-        )
-    return exits.NOT_FOUND if any(result.result == "not-found" for result in results) else exits.OK
-
-
-def _sentence(result: RevokeResult) -> str:
-    if result.cut is None:
-        return f"{result.access_key_id}: {result.result}, nothing to cut."
-    apps = f"; used by {', '.join(result.apps)}" if result.apps else ""
-    return (
-        f"{result.access_key_id} ({result.key_id}): cuts {result.cut.tunnels} tunnels and"
-        f" {result.cut.streams} live streams{apps}."
     )
