@@ -309,7 +309,7 @@ class RevokeResult:
     result: str
     cut: Cut | None = None
     apps: tuple[str, ...] = ()  # apps whose association is still to be removed by hand
-    pending_relays: tuple[str, ...] = field(default=())
+    pending_relays: tuple[str, ...] = ()  # of other processes, that have not said within a second: done
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +318,7 @@ class SuspendResult:
 
     key: AccessKey
     cut: Cut | None = None  # None: it was suspended already
+    pending_relays: tuple[str, ...] = ()  # as in `RevokeResult`
 
 
 # --- what the control plane answers -----------------------------------------------------------

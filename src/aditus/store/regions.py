@@ -3,6 +3,7 @@
 from sqlalchemy import insert, select, update
 
 from aditus.domain.model import Region
+from aditus.store import notices
 from aditus.store.database import Transaction
 from aditus.store.schema import regions
 
@@ -36,5 +37,6 @@ def lock_epoch(tx: Transaction, region: str) -> int:
 
 
 def set_epoch(tx: Transaction, region: str, epoch: int) -> None:
-    """Raise the epoch, which `lock_epoch` must have locked."""
+    """Raise the epoch, which `lock_epoch` must have locked; after the commit all who listen hear of it."""
     tx.execute(update(regions).where(regions.c.name == region).values(epoch=epoch))
+    notices.notify(tx, region)

@@ -27,7 +27,9 @@ def show(
     bold, dim, reset = (_BOLD, _DIM, _RESET) if coloured else ("", "", "")
     trust = f"  --ca-file {quote(ca_file)}" if ca_file else ""
     api_trust = f" ADITUS_CA_FILE={quote(ca_file)}" if ca_file and api_url.startswith("https:") else ""
-    token = quote(str(config.data / OWNER_TOKEN))
+    owner_token = config.data / OWNER_TOKEN
+    # With PostgreSQL another server may have made the owner, and has the token in its own folder.
+    token = f"$(cat {quote(str(owner_token))})" if owner_token.exists() else "<the owner's>"
     apps = f"{config.app_listen}:<app port>" if config.app_listen else "off"
     lines = [
         f"{bold}Aditus {__version__}{reset}, region {config.region}",
@@ -37,11 +39,16 @@ def show(
         f"  data           {config.data}",
         "",
         f"{bold}Next, in another terminal{reset}",
-        f"  export ADITUS_API={api_url}{api_trust} ADITUS_TOKEN=$(cat {token})",
+        f"  export ADITUS_API={api_url}{api_trust} ADITUS_TOKEN={token}",
         "  aditus keys generate my-key --capability integration",
         f"  aditus connect --access-key-file - -s 5432:db.internal:5432{trust}  <its Connect URL>",
         "",
     ]
+    if not owner_token.exists():
+        lines.insert(
+            lines.index(""),
+            f"  owner's token  not in {config.data}: whoever started first has it, or moved it",
+        )
     if first_start:
         lines.insert(1, f"  {dim}first start: made everything in {config.data}{reset}")
     out.write("\n".join(lines) + "\n")

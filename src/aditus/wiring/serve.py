@@ -29,13 +29,13 @@ from aditus.net.mux import Resources
 from aditus.relay.relay import Relay
 from aditus.relay.settings import RelaySettings
 from aditus.store.database import Database, open_database
-from aditus.store.key_source import StoredKeySource
 from aditus.telemetry import log
 from aditus.telemetry.metrics import ServerMetrics
 from aditus.wiring import banner, data_folder, process, rounds
 from aditus.wiring.api_thread import ApiThread
 from aditus.wiring.bridge import LocalRelay
 from aditus.wiring.connect import bad_listen, listen_or_warn
+from aditus.wiring.follower import Follower
 
 _log = logging.getLogger(__name__)
 
@@ -119,6 +119,8 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
         database = await asyncio.to_thread(open_database, _database_url(config))
         stack.callback(database.close)
         made = await asyncio.to_thread(_bootstrap, config, database, names[0])
+        if made.relay_url_changed:
+            _log.warning("Connect URLs now begin with another relay URL", extra=log.fields(relay=made.relay_url))
         resources = Resources()
         api_address = Address(api_host, api_socket.getsockname()[1])
         settings = RelaySettings(
@@ -134,8 +136,8 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
         loop = asyncio.get_running_loop()
         local = LocalRelay(relay, loop, metrics)
         use_cases = services.build(database, local)
-        source = StoredKeySource(database, time.time)
-        relay.apply(await asyncio.to_thread(source.changes, config.region, 0), time.monotonic())
+        follower = Follower(database, use_cases.feed, config.region)
+        await asyncio.to_thread(follower.join)
         async with asyncio.TaskGroup() as tasks:
             await relay.start(relay_socket, relay_tls, tasks)
             behind_proxy = bool(config.trusted_proxies)
@@ -148,6 +150,7 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
                 only_trusted=behind_proxy and not config.api_listen.is_loopback,
             )
             measuring = tasks.create_task(_measure(relay, metrics))
+            follower.start()
             stop_rounds = rounds.start(tasks, relay, use_cases, config.region)
             api.start()
             try:
@@ -164,6 +167,7 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
                 stop_rounds()
                 relay.close()
                 await asyncio.to_thread(api.stop)
+                await asyncio.to_thread(follower.stop)
 
 
 def _bootstrap(config: ServeConfig, database: Database, relay_url: RelayUrl) -> bootstrap.Bootstrap:

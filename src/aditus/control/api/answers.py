@@ -81,6 +81,7 @@ class NewKeyAnswer(KeyAnswer):
 class SuspendAnswer(Answer):
     key: KeyAnswer
     cut: CutAnswer | None
+    pending_relays: list[str]
 
 
 class RevokeResultAnswer(Answer):

@@ -7,6 +7,7 @@ from typing import TypedDict
 from aditus.control import audit
 from aditus.control.service import inputs, rules, versions
 from aditus.control.service.context import Context, permitted, unfound
+from aditus.control.service.feed import KeyChange
 from aditus.control.service.refusals import refusal
 from aditus.control.service.replay import claim
 from aditus.crypto.keys import generate_pair, random_connect_id, random_id
@@ -194,7 +195,8 @@ class Keys:
     ) -> tuple[RevokeResult, ...]:
         """Revoke 1 to 500 keys in one transaction, then cut what used them.
 
-        One result per id, in the order given; what is revoked already is told to the relays once more.
+        One result per id, in the order given; what is revoked already is told to the relays once more. The
+        cuts are those of this process's relays; those of others that may not know of it yet are named.
         With `dry_run` nothing changes, and the cuts are those that would be made.
         """
         if not 1 <= len(access_key_ids) <= MAX_REVOKED_AT_ONCE:
@@ -212,6 +214,7 @@ class Keys:
                 found = keys.find_many(tx, subscription.subscription_id, region, wanted, now)
             dying = [key.key_id for key in found.values() if key.state is not KeyState.REVOKED]
             cuts = {cut.key_id: cut for cut in self._context.relays.would_cut(dying)}
+            pending: tuple[str, ...] = ()
         else:
             with self._context.feed.change(region) as change:
                 subscription = permitted(change.tx, caller, Operation.KEYS_REVOKE, locator, region)
@@ -224,16 +227,15 @@ class Keys:
                 for key in alive:
                     _record(change.tx, caller, "key.revoke", key, subscription, now)
                 change.tell([key.key_id for key in found.values()])
-            cuts = change.cuts
-        return _results(wanted, found, cuts)
+            cuts, pending = change.cuts, change.pending_relays
+        return _results(wanted, found, cuts, pending)
 
     def suspend(self, caller: Caller, locator: str, region: str, access_key_id: str) -> SuspendResult:
         """Stop a key until it is resumed, and cut its tunnels. Raises conflict `revoked`."""
-        return SuspendResult(
-            *self._set_state(
-                caller, Operation.KEYS_SUSPEND, locator, region, access_key_id, KeyState.SUSPENDED
-            )
+        key, change = self._set_state(
+            caller, Operation.KEYS_SUSPEND, locator, region, access_key_id, KeyState.SUSPENDED
         )
+        return SuspendResult(key, change.cuts.get(key.key_id), change.pending_relays)
 
     def resume(self, caller: Caller, locator: str, region: str, access_key_id: str) -> AccessKey:
         """Let a suspended key work again. Again is no harm. Raises conflict `revoked`."""
@@ -250,7 +252,7 @@ class Keys:
         region: str,
         access_key_id: str,
         state: KeyState,
-    ) -> tuple[AccessKey, Cut | None]:
+    ) -> tuple[AccessKey, KeyChange]:
         now = self._context.now()
         with self._context.feed.change(region) as change:
             subscription = permitted(change.tx, caller, operation, locator, region)
@@ -262,7 +264,7 @@ class Keys:
                 _record(change.tx, caller, action, key, subscription, now)
             change.tell([key.key_id])
             key = keys.by_id(change.tx, [key.key_id], now)[key.key_id]
-        return key, change.cuts.get(key.key_id)
+        return key, change
 
     def _with_old_instances(
         self, subscription: Subscription, found: Sequence[AccessKey]
@@ -333,7 +335,10 @@ def _find(
 
 
 def _results(
-    wanted: Sequence[str], found: Mapping[str, AccessKey], cuts: Mapping[str, Cut]
+    wanted: Sequence[str],
+    found: Mapping[str, AccessKey],
+    cuts: Mapping[str, Cut],
+    pending: tuple[str, ...],
 ) -> tuple[RevokeResult, ...]:
     results = []
     seen: set[str] = set()
@@ -345,7 +350,8 @@ def _results(
         again = key.state is KeyState.REVOKED or access_key_id in seen
         seen.add(access_key_id)
         result = "already-revoked" if again else "revoked"
-        results.append(RevokeResult(access_key_id, key.key_id, result, cuts.get(key.key_id), key.apps))
+        cut = cuts.get(key.key_id)
+        results.append(RevokeResult(access_key_id, key.key_id, result, cut, key.apps, pending))
     return tuple(results)
 
 

@@ -34,13 +34,15 @@ class Services:
     reports: Reports
     rotation: Rotation
     expiry: Expiry
+    feed: KeyFeed
     alive: Callable[[], None]
     """Asks the database for a sign of life. Raises `AditusError` `database-unavailable`."""
 
 
 def build(database: Database, relays: LiveRelays, now: Callable[[], float] = time.time) -> Services:
     """The services over an open database and the relays that run now; `now` gives Unix seconds."""
-    context = Context(database, relays, KeyFeed(database, relays), now)
+    feed = KeyFeed(database, relays, now)
+    context = Context(database, relays, feed, now)
     rotation = Rotation(context)
     return Services(
         auth=Authenticator(database, now),
@@ -53,5 +55,6 @@ def build(database: Database, relays: LiveRelays, now: Callable[[], float] = tim
         reports=Reports(context, rotation),
         rotation=rotation,
         expiry=Expiry(context),
+        feed=feed,
         alive=database.check,
     )
