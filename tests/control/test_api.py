@@ -528,6 +528,8 @@ POST /v1/subscriptions/{locator}/regions/{region}/access-keys/{access_key_id}/ro
 GET /v1/subscriptions/{locator}/apps
 POST /v1/subscriptions/{locator}/apps
 GET /v1/subscriptions/{locator}/apps/{app_id}
+PATCH /v1/subscriptions/{locator}/apps/{app_id}
+GET /v1/subscriptions/{locator}/events
 DELETE /v1/subscriptions/{locator}/apps/{app_id}
 GET /v1/subscriptions/{locator}/apps/{app_id}/status
 PUT /v1/subscriptions/{locator}/apps/{app_id}/env/tunnelkey

@@ -1,5 +1,6 @@
 """One request to the API: from a method and a path to JSON, or to an `AditusError` that says what to do."""
 
+import contextlib
 import ipaddress
 import json
 import ssl
@@ -81,6 +82,20 @@ class Http:
             f"{self._shown} answered ({what}), but not as an Aditus of this version ({__version__}) does.",
             remedy="Check the address (ADITUS_API), the server's version, and whether a proxy is in between.",
         )
+    @contextlib.contextmanager
+    def followed(self, path: str) -> Iterator[Iterator[str]]:
+        """The lines of an answer that goes on and on. Raises as `request`, also when it ends early."""
+        headers = {"Accept": "text/event-stream"}
+        try:
+            with self._client.stream("GET", path, headers=headers) as response:
+                if not response.is_success:
+                    raise self._refused(response.status_code, _parsed(self._read(response)))
+                yield response.iter_lines()
+        except httpx2.TimeoutException as error:
+            raise self._unreachable("it fell silent") from error
+        except httpx2.RequestError as error:
+            raise self._failed(error) from error
+
 
     def _read(self, response: httpx2.Response) -> bytes:
         raw = bytearray()
@@ -134,6 +149,13 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
             context.load_verify_locations(ca_file)
     except OSError as error:  # ssl.SSLError is one
         raise invalid(
+def _parsed(raw: bytes) -> object:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return None
+
+
             "bad-ca-file",
             f"The CA file cannot be used: {error.strerror}.",
             remedy="Name a file with certificates in PEM form.",

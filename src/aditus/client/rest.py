@@ -1,6 +1,8 @@
 """The REST API as methods. Every failure is an `AditusError`, as the server meant it."""
 
 import base64
+import contextlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ from aditus.client.decode import decode
 from aditus.client.http import Http
 from aditus.domain.errors import AditusError, Code, invalid
 from aditus.domain.keytext import SecretText
+from aditus.domain.happenings import Event, KeyEvent, QuotaEvent, TunnelChange, TunnelEvent
 from aditus.domain.model import (
     AccessKey,
     ApiToken,
@@ -252,6 +255,38 @@ class Client:
         return tuple(self._pages(ApiToken, "/v1/tokens", None))
 
     def revoke_token(self, token_id: str) -> None:
+    @contextlib.contextmanager
+    def events(self) -> Iterator[Iterator[Event]]:
+        """What happens to keys, tunnels and quotas since the block began: read the lists within it.
+
+        The iterator ends only by raising: unavailable `events-lost` when some were, or the server's own word.
+        Then read the lists anew, in a new block.
+        """
+        with self._http.followed(f"{self._subscription}/events") as lines:
+            told = _told(lines)
+            if next(told, ("", None))[0] != "ready":
+                raise self._http.not_aditus("without events")
+            yield self._events(told)
+
+    def _events(self, told: Iterator[tuple[str, Any]]) -> Iterator[Event]:
+        for kind, data in told:
+            if kind == "key":
+                yield KeyEvent(self._decoded(lambda data: decode(AccessKey, data), data))
+            elif kind == "tunnel":
+                yield self._decoded(_tunnel_event, data)
+            elif kind == "quota":
+                yield QuotaEvent(self._decoded(lambda data: decode(Quota, data), data))
+            elif kind == "ended":
+                raise AditusError(
+                    Code.FORBIDDEN, str(data["reason"]), str(data["detail"]), remedy="Use another token."
+                )
+        raise AditusError(
+            Code.UNAVAILABLE,
+            "events-lost",
+            "The stream of events has ended, and some may be lost.",
+            remedy="Follow again, and read the lists anew.",
+        )
+
         """End a token of one's own."""
         self._http.request("DELETE", f"/v1/tokens/{quote(token_id, safe='')}")
 
@@ -334,6 +369,23 @@ def _user_info(data: Any) -> UserInfo:
 def _subscription_info(data: Any) -> SubscriptionInfo:
     quotas = data["quotas"]["access_keys"]
     return SubscriptionInfo(
+def _told(lines: Iterator[str]) -> Iterator[tuple[str, Any]]:
+    """Server-sent events, each with its JSON."""
+    kind, data = "", ""
+    for line in lines:
+        if line.startswith("event: "):
+            kind = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            data = line.removeprefix("data: ")
+        elif not line and kind:
+            yield kind, json.loads(data)
+            kind, data = "", ""
+
+
+def _tunnel_event(data: Any) -> TunnelEvent:
+    return TunnelEvent(TunnelChange(data["change"]), decode(TunnelView, data["tunnel"]))
+
+
         decode(Subscription, data),
         tuple(Quota(region, quota["used"], quota["limit"]) for region, quota in quotas.items()),
     )

@@ -5,8 +5,9 @@ import functools
 import logging
 import ssl
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from aditus.domain.happenings import TunnelChange
 from aditus.domain.model import Cut, KeyChanges, KeyUse, PortStatus, RelayKey, StreamView, TunnelView
 from aditus.domain.policy import Denied, expiry_warning, port_verdict
 from aditus.domain.ports import Verifier
@@ -40,6 +41,8 @@ class Relay:
             settings.strangers, settings.strangers_per_source, lambda: self._refused("slow-down")
         )
         """Who has connected and is not known yet."""
+        self.tunnel_changed: Callable[[TunnelChange, TunnelView], None] = lambda change, tunnel: None
+        """Told of tunnels that come, go or offer other ports; must not block."""
         self.reporter = Reporter()
         """What is to be kept of what happens here."""
         self._resources = resources
@@ -191,6 +194,7 @@ class Relay:
         self._note_use(tunnel)
         tunnel.guard.reopened = functools.partial(self._let_in, tunnel)
         _log.info("agent attached", extra=_about(tunnel))
+        self._changed(TunnelChange.ATTACHED, tunnel)
 
     def _note_use(self, tunnel: Tunnel) -> None:
         self.reporter.used(
@@ -244,6 +248,7 @@ class Relay:
         tunnel.mux.flush()
         self._close_unserved(tunnel.key_id, unserved)
         self._let_in(tunnel)
+        self._changed(TunnelChange.OFFERED, tunnel)
 
     def _let_in(self, tunnel: Tunnel) -> None:
         """The tunnel has room: let in the apps that wait for one of its ports."""
@@ -267,6 +272,10 @@ class Relay:
         self._finished_streams += tunnel.mux.streams_total
         self._close_unserved(tunnel.key_id, tunnel.ports)
         _log.info("agent gone", extra=_about(tunnel))
+        self._changed(TunnelChange.GONE, tunnel)
+
+    def _changed(self, change: TunnelChange, tunnel: Tunnel) -> None:
+        self.tunnel_changed(change, views.tunnel_view(tunnel, self._keyring))
 
     def _close_unserved(self, key_id: str, ports: Iterable[int]) -> None:
         for port in ports:

@@ -312,6 +312,16 @@ def _key(
     )
 
 
+def count_expiring(tx: Transaction, now: float, seconds: float) -> int:
+    """How many unrevoked keys, of all, expire within so many seconds and have not yet."""
+    query = (
+        select(func.count())
+        .select_from(access_keys)
+        .where(unrevoked, access_keys.c.expires_at > now, access_keys.c.expires_at <= now + seconds)
+    )
+    return tx.execute(query).scalar_one()
+
+
 def _relay_keys(tx: Transaction, which: ColumnElement[bool]) -> tuple[RelayKey, ...]:
     rows = tx.execute(
         select(access_keys, key_secrets.c.public_key, key_secrets.c.ends_at)

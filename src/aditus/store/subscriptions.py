@@ -127,6 +127,33 @@ def quotas(tx: Transaction, subscription_id: str) -> tuple[Quota, ...]:
     return tuple(Quota(row.region, row.used, row.key_quota) for row in tx.execute(query))
 
 
+def all_quotas(tx: Transaction) -> dict[tuple[str, str], Quota]:
+    """How much of each quota of keys is used, by region and the locator of the subscription."""
+    used = (
+        select(access_keys.c.subscription_id, access_keys.c.region, func.count().label("used"))
+        .where(unrevoked)
+        .group_by(access_keys.c.subscription_id, access_keys.c.region)
+        .subquery()
+    )
+    query = (
+        select(
+            subscriptions.c.locator,
+            subscription_regions.c.region,
+            subscription_regions.c.key_quota,
+            func.coalesce(used.c.used, 0).label("used"),
+        )
+        .join(subscriptions, subscriptions.c.subscription_id == subscription_regions.c.subscription_id)
+        .outerjoin(
+            used,
+            (used.c.subscription_id == subscription_regions.c.subscription_id)
+            & (used.c.region == subscription_regions.c.region),
+        )
+    )
+    return {
+        (row.region, row.locator): Quota(row.region, row.used, row.key_quota) for row in tx.execute(query)
+    }
+
+
 def _subscriptions(tx: Transaction, which: ColumnElement[bool]) -> tuple[Subscription, ...]:
     rows = tx.execute(
         select(subscriptions).where(which).order_by(subscriptions.c.created_at, subscriptions.c.locator)

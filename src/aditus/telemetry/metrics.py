@@ -1,6 +1,8 @@
 """What Prometheus reads from a server. prometheus_client belongs to the `[server]` extra: imported on use."""
 
 CUT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)  # the promise is 0.1 s for 99 of 100
+DATABASE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0)
+REQUEST_BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 PREFIX = "aditus"
 
 
@@ -55,11 +57,64 @@ class ServerMetrics:
         self.loop_lag_seconds = Gauge(
             f"{PREFIX}_loop_lag_seconds", "How late the relay's loop last woke up.", registry=registry
         )
+        self.database_seconds = Histogram(
+            f"{PREFIX}_database_seconds",
+            "Time of transactions, read or write, with the wait for their turn.",
+            ["transaction"],
+            buckets=DATABASE_BUCKETS,
+            registry=registry,
+        )
+        self.request_seconds = Histogram(
+            f"{PREFIX}_api_request_seconds",
+            "From an API request to the beginning of its answer, by class of status.",
+            ["status"],
+            buckets=REQUEST_BUCKETS,
+            registry=registry,
+        )
+        self.key_changes = Counter(
+            f"{PREFIX}_key_changes_total",
+            "Keys that were made or changed, by the state that they are in now.",
+            ["state"],
+            registry=registry,
+        )
+        self.access_keys = Gauge(
+            f"{PREFIX}_access_keys",
+            "Unrevoked keys of a subscription in a region.",
+            ["region", "subscription"],
+            registry=registry,
+        )
+        self.access_keys_limit = Gauge(
+            f"{PREFIX}_access_keys_limit",
+            "How many unrevoked keys it may have.",
+            ["region", "subscription"],
+            registry=registry,
+        )
+        self.keys_expiring = Gauge(
+            f"{PREFIX}_keys_expiring",
+            "Unrevoked keys that expire within so many days.",
+            ["days"],
+            registry=registry,
+        )
+        self.event_followers = Gauge(
+            f"{PREFIX}_event_followers", "Streams of events that are open now.", registry=registry
+        )
         self._registry = registry
 
     def refused(self, reason: str, count: int = 1) -> None:
         """Count refusals under their stable token."""
         self._refusals.labels(reason).inc(count)
+
+    def request(self, status: int, seconds: float) -> None:
+        """Count an answer of the API."""
+        self.request_seconds.labels(f"{status // 100}xx").observe(seconds)
+
+    def key_changed(self, state: str) -> None:
+        """Count a key that was made or changed; `state` is the one that it is in now."""
+        self.key_changes.labels(state).inc()
+
+    def transaction(self, kind: str, seconds: float) -> None:
+        """Count a transaction; `kind` is read or write."""
+        self.database_seconds.labels(kind).observe(seconds)
 
     def render(self) -> bytes:
         """The answer to a scrape, of type `content_type`."""

@@ -19,10 +19,11 @@ from aditus.config.address import Address
 from aditus.config.serve import ServeConfig
 from aditus.control.api.app import create_app
 from aditus.control.service import bootstrap, services
+from aditus.control.service.news import News
 from aditus.crypto import devca
 from aditus.crypto.proof import Ed25519Verifier
 from aditus.domain.connect_url import RelayUrl
-from aditus.domain.errors import invalid
+from aditus.domain.errors import AditusError, invalid
 from aditus.net import tcp, tls
 from aditus.net.health import Page
 from aditus.net.mux import Resources
@@ -42,6 +43,7 @@ _log = logging.getLogger(__name__)
 DRAIN_SECONDS = 10.0
 """What SIGTERM gives to running streams. A second signal ends them at once."""
 METRICS_SECONDS = 5.0
+COUNT_SECONDS = 30.0
 DEFAULT_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -138,12 +140,16 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
         use_cases = services.build(database, local)
         follower = Follower(database, use_cases.feed, config.region)
         await asyncio.to_thread(follower.join)
+        relay.tunnel_changed = use_cases.news.tunnel
+        use_cases.news.counted = metrics.key_changed
+        database.timed = metrics.transaction
+        metrics.event_followers.set_function(use_cases.news.followers)
         async with asyncio.TaskGroup() as tasks:
             await relay.start(relay_socket, relay_tls, tasks)
             behind_proxy = bool(config.trusted_proxies)
             api_tls = None if config.api_listen.is_loopback or behind_proxy else (certificate, key)
             api = ApiThread(
-                create_app(use_cases, ready=lambda: relay.accepting),
+                create_app(use_cases, ready=lambda: relay.accepting, answered=metrics.request),
                 api_socket,
                 api_tls,
                 config.trusted_proxies,
@@ -152,6 +158,7 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
             measuring = tasks.create_task(_measure(relay, metrics))
             follower.start()
             stop_rounds = rounds.start(tasks, relay, use_cases, config.region)
+            counting = tasks.create_task(_count(use_cases.news, metrics))
             api.start()
             try:
                 yield Server(
@@ -166,6 +173,8 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
                 measuring.cancel()
                 stop_rounds()
                 relay.close()
+                counting.cancel()
+                use_cases.news.close()  # else who follows events would hold up the end
                 await asyncio.to_thread(api.stop)
                 await asyncio.to_thread(follower.stop)
 
@@ -233,6 +242,22 @@ async def _serve_metrics(config: ServeConfig, metrics: ServerMetrics) -> asyncio
 
 async def _measure(relay: Relay, metrics: ServerMetrics) -> None:
     """Carry the relay's counts over to the metrics, and see how late the loop wakes up."""
+async def _count(news: News, metrics: ServerMetrics) -> None:
+    """Carry over what only the database knows."""
+    while True:
+        try:
+            figures = await asyncio.to_thread(news.figures)
+        except AditusError as error:
+            _log.warning("keys and quotas are not counted now: %s", error)
+        else:
+            for (region, subscription), quota in figures.quotas.items():
+                metrics.access_keys.labels(region, subscription).set(quota.used)
+                metrics.access_keys_limit.labels(region, subscription).set(quota.limit)
+            for days, keys in figures.expiring.items():
+                metrics.keys_expiring.labels(str(days)).set(keys)
+        await asyncio.sleep(COUNT_SECONDS)
+
+
     counted = relay.totals()
     refused: dict[str, int] = {}
     dropped = 0

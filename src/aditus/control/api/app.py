@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from aditus import __version__
-from aditus.control.api import apps, health, keys, subscriptions, tokens, tunnels
+from aditus.control.api import apps, event_stream, health, keys, subscriptions, tokens, tunnels
 from aditus.control.api.asking import PROBLEMS, TOKEN
 from aditus.control.api.gate import Gate
 from aditus.control.api.limits import Limits
@@ -45,6 +45,7 @@ def create_app(
         keys.router(services.keys, services.rotation),
         apps.router(services.apps),
         tunnels.router(services.tunnels),
+        event_stream.router(services.news),
         tokens.router(services.tokens),
     ):
         app.include_router(routes, dependencies=[TOKEN], responses=PROBLEMS)

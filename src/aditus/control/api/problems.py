@@ -35,9 +35,12 @@ STATUS = {
 STATUS_OF_REASON = {
     CHANGED_MEANWHILE: HTTPStatus.PRECONDITION_FAILED,
     "slow-down": HTTPStatus.TOO_MANY_REQUESTS,
+    "too-many-followers": HTTPStatus.TOO_MANY_REQUESTS,
     "body-too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
 }
 """Where HTTP has a status for just this."""
+RETRY_SECONDS = 15
+"""For what is not a rate, and frees itself when somebody else ends."""
 TITLES = {
     Code.INVALID: "The request cannot be right",
     Code.UNAUTHENTICATED: "Who are you?",
@@ -88,8 +91,8 @@ def problem(
     sent = {"Cache-Control": "no-store", **(headers or {})}
     if error.code is Code.UNAUTHENTICATED:
         sent["WWW-Authenticate"] = 'Bearer realm="aditus"'
-    if isinstance(error, SlowDown):
-        sent["Retry-After"] = str(error.retry_after)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        sent["Retry-After"] = str(error.retry_after if isinstance(error, SlowDown) else RETRY_SECONDS)
     present = {name: value for name, value in body.items() if value != ""}
     return JSONResponse(present, status, sent, media_type=MEDIA_TYPE)
 

@@ -1,5 +1,7 @@
 """Keys whose end is near: recorded 14, 7 and 1 days before, and when it has come."""
 
+from collections.abc import Callable, Sequence
+
 from aditus.control import audit
 from aditus.control.service.context import Context
 from aditus.domain.model import AccessKey
@@ -12,8 +14,9 @@ SECONDS = 60.0
 class Expiry:
     """Tells of keys that expire soon, each warning once, whoever of several servers finds it."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, tell: Callable[[Sequence[AccessKey]], None]) -> None:
         self._context = context
+        self._tell = tell
 
     def warn(self) -> tuple[AccessKey, ...]:
         """Record what has come nearer than 14, 7 or 1 days, or has come, since the last time; the keys."""
@@ -38,4 +41,5 @@ class Expiry:
                     region=key.region,
                     details={"within_days": key.expiry_warning} if key.expiry_warning else None,
                 )
+        self._tell(list(found.values()))
         return tuple(found.values())
