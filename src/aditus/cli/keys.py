@@ -64,6 +64,10 @@ Example, which keeps the secret out of sight:
 @click.option("--capability", required=True, help="What the key is for; its apps must have the same.")
 @expires_option
 @click.option("--description", default="", help="What people should know of it.")
+@click.option(
+    "--public-key", "public_file", metavar="FILE",
+    help="Make no secret: take this public key, of `aditus keypair` or openssl; - is stdin.",
+)  # fmt: skip
 @region_option
 @output_option
 @asks_api
@@ -73,6 +77,7 @@ def generate(
     capability: str,
     expires_at: float | None,
     description: str,
+    public_file: str | None,
     region: str,
     output: Format,
 ) -> None:
@@ -81,8 +86,16 @@ def generate(
     The secret is alone on stdout, and is shown this once; all else is on stderr.
     """
     new = client.generate_key(
-        access_key_id, capability, region=region, description=description, expires_at=expires_at
+        access_key_id,
+        capability,
+        region=region,
+        description=description,
+        expires_at=expires_at,
+        public_key=_public_key(public_file),
     )
+    if public_file is not None:
+        _of_own_pair(new.key, output)
+        return
     _hand_over(new, output)
     if output == "text":
         _explain(new)
@@ -204,11 +217,21 @@ Example:
 @_ID
 @click.option("--grace", metavar="SPAN", callback=_span, help="How long the old one stays.  [default: 24h]")
 @click.option("--now", is_flag=True, help="End the old secret at once, and cut what uses it.")
+@click.option(
+    "--public-key", "public_file", metavar="FILE",
+    help="Make no secret: take this public key, of `aditus keypair` or openssl; - is stdin.",
+)  # fmt: skip
 @region_option
 @output_option
 @asks_api
 def rotate(
-    client: "Client", access_key_id: str, grace: float | None, now: bool, region: str, output: Format
+    client: "Client",
+    access_key_id: str,
+    grace: float | None,
+    now: bool,
+    public_file: str | None,
+    region: str,
+    output: Format,
 ) -> None:
     """Give a key a second secret, in place of the first.
 
@@ -217,7 +240,11 @@ def rotate(
     """
     if now and grace is not None:
         raise click.UsageError("--now leaves no --grace: give one of them.")
-    new = client.rotate_key(access_key_id, region=region, grace=grace, now=now)
+    public_key = _public_key(public_file)
+    new = client.rotate_key(access_key_id, region=region, grace=grace, now=now, public_key=public_key)
+    if public_key is not None:
+        _of_own_pair(new.key, output)
+        return
     _hand_over(new, output)
     if output == "text":
         say(f"{new.key.access_key_id} ({new.key.key_id}) has a new secret. It is on stdout, this once.")
@@ -354,6 +381,24 @@ def _hand_over(new: NewAccessKey, output: Format) -> None:
         raise click.ClickException(
             f"{error.message} The secret was made, but it is lost: revoke the key, generate another."
         ) from error
+
+
+def _public_key(file: str | None) -> bytes | None:
+    if file is None:
+        return None
+    from aditus.config.keypair import read_public_key
+
+    return read_public_key(file, Surroundings.of_process())
+
+
+def _of_own_pair(key: AccessKey, output: Format) -> None:
+    """The server has no secret to show: it stays with whoever made the pair."""
+    _print(key, output)
+    if output == "text":
+        say(
+            "The server has the public key alone. Where the private one is, make the secret of it:\n"
+            f"  aditus keypair PRIVATE_FILE --key-id {key.key_id} --region {key.region} --out SECRET_FILE"
+        )
 
 
 def _explain(new: NewAccessKey) -> None:

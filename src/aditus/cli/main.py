@@ -20,6 +20,7 @@ COMMANDS = {
     "login": "login",
     "whoami": "whoami",
     "keys": "keys",
+    "keypair": "keypair",
     "apps": "apps",
     "tunnels": "tunnels",
     "streams": "streams",
