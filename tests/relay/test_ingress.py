@@ -55,6 +55,20 @@ async def test_two_keys_cannot_have_the_same_port_and_the_second_is_told(site: S
             await echoes(site, port)  # still the first key's
 
 
+async def test_a_revoked_keys_port_goes_to_who_was_refused_it(site: Site) -> None:
+    async with Echo() as echo:
+        with Target() as other:
+            first, second, port = site.make_key(), site.make_key("plant-2"), free_port()
+            site.start_agent(first, f"{port}:{LOOPBACK}:{other.port}")
+            await site.attached(first)
+            running = site.start_agent(second, f"{port}:{LOOPBACK}:{echo.port}")
+            await site.attached(second)
+            await until(lambda: running.agent.rows()[0].ports == f"{port}(port-taken)", "the refusal")
+            site.revoke_now(first)
+            await until(lambda: running.agent.rows()[0].ports == f"{port}", "the port without asking again")
+            await echoes(site, port)
+
+
 async def test_agents_of_one_key_share_its_port_and_losing_one_costs_only_its_streams(site: Site) -> None:
     with Target() as service:
         key, port = site.make_key(), free_port()

@@ -101,6 +101,8 @@ class Ingress:
         self._settings = settings
         self._opener = opener
         self._reporter = reporter
+        self.freed: Callable[[int], None] = lambda port: None
+        """Told of each port that is no key's any more."""
         self._owners: dict[int, str] = {}
         self._listeners: dict[int, tcp.Listener] = {}
         self._binding = asyncio.Lock()
@@ -150,6 +152,7 @@ class Ingress:
             if only in (None, port):
                 self.pause(port, key_id)
                 del self._owners[port]
+                self.freed(port)
 
     def close(self) -> None:
         """Close every listener."""

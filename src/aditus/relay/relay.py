@@ -49,6 +49,7 @@ class Relay:
         self._keyring = Keyring()
         self._registry = Registry()
         self._ingress = Ingress(settings, Opener(self._keyring, self._registry), self.reporter)
+        self._ingress.freed = self._freed
         self._cutter = Cutter(
             self._keyring,
             self._registry,
@@ -216,6 +217,13 @@ class Relay:
         """Something changed that the agents of a key should know, or what they offer is judged anew."""
         for tunnel in self._registry.of_key(key_id):
             if tunnel.offer is not None:
+                self._tasks.create_task(self._answer(tunnel))
+
+    def _freed(self, port: int) -> None:
+        """A port is no key's any more: it is the first one's of those that were refused it, oldest first."""
+        for tunnel in self._registry.all():
+            status = tunnel.ports.get(port)
+            if status is not None and status.verdict == Verdict.PORT_TAKEN.token:
                 self._tasks.create_task(self._answer(tunnel))
 
     async def _answer(self, tunnel: Tunnel) -> None:
