@@ -74,18 +74,12 @@ class Http:
             return answer
         raise self._refused(response.status_code, answer)
 
-    def not_aditus(self, what: str) -> AditusError:
-        """The answer was none that this version of Aditus gives."""
-        return AditusError(
-            Code.UNAVAILABLE,
-            "not-aditus",
-            f"{self._shown} answered ({what}), but not as an Aditus of this version ({__version__}) does.",
-            remedy="Check the address (ADITUS_API), the server's version, and whether a proxy is in between.",
-        )
     @contextlib.contextmanager
-    def followed(self, path: str) -> Iterator[Iterator[str]]:
+    def followed(
+        self, path: str, *, query: Mapping[str, str | int] | None = None, accept: str = "text/event-stream"
+    ) -> Iterator[Iterator[str]]:
         """The lines of an answer that goes on and on. Raises as `request`, also when it ends early."""
-        headers = {"Accept": "text/event-stream"}
+        headers = {"Accept": accept}
         try:
             with self._client.stream("GET", path, headers=headers) as response:
                 if not response.is_success:
@@ -96,6 +90,14 @@ class Http:
         except httpx2.RequestError as error:
             raise self._failed(error) from error
 
+    def not_aditus(self, what: str) -> AditusError:
+        """The answer was none that this version of Aditus gives."""
+        return AditusError(
+            Code.UNAVAILABLE,
+            "not-aditus",
+            f"{self._shown} answered ({what}), but not as an Aditus of this version ({__version__}) does.",
+            remedy="Check the address (ADITUS_API), the server's version, and whether a proxy is in between.",
+        )
 
     def _read(self, response: httpx2.Response) -> bytes:
         raw = bytearray()
@@ -141,6 +143,13 @@ class Http:
         )
 
 
+def _parsed(raw: bytes) -> object:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return None
+
+
 def _trust(ca_file: Path | None) -> ssl.SSLContext:
     """The CAs of the system (OpenSSL honours SSL_CERT_FILE and SSL_CERT_DIR), and those of `ca_file`."""
     context = ssl.create_default_context()
@@ -149,13 +158,6 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
             context.load_verify_locations(ca_file)
     except OSError as error:  # ssl.SSLError is one
         raise invalid(
-def _parsed(raw: bytes) -> object:
-    try:
-        return json.loads(raw)
-    except ValueError:
-        return None
-
-
             "bad-ca-file",
             f"The CA file cannot be used: {error.strerror}.",
             remedy="Name a file with certificates in PEM form.",

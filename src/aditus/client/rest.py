@@ -13,8 +13,8 @@ from urllib.parse import quote
 from aditus.client.decode import decode
 from aditus.client.http import Http
 from aditus.domain.errors import AditusError, Code, invalid
-from aditus.domain.keytext import SecretText
 from aditus.domain.happenings import Event, KeyEvent, QuotaEvent, TunnelChange, TunnelEvent
+from aditus.domain.keytext import SecretText
 from aditus.domain.model import (
     AccessKey,
     ApiToken,
@@ -233,28 +233,6 @@ class Client:
         """End one tunnel; its agent may come back."""
         self._http.request("DELETE", f"{self._subscription}/tunnels/{quote(tunnel_id, safe='')}")
 
-    # --- API tokens ---
-
-    def create_token(
-        self, name: str, *, role: Role | None = None, expires_at: float | None = None, locator: str = ""
-    ) -> NewApiToken:
-        """Make a token of one's own. `role` None: that of this token; `locator`: for a team_admin's."""
-        body = {
-            "name": name,
-            "role": role.value if role else None,
-            "locator": locator,
-            "expires_at": _rfc3339(expires_at),
-        }
-        answer = self._http.request("POST", "/v1/tokens", body=body)
-        return self._decoded(
-            lambda data: NewApiToken(decode(ApiToken, data), SecretText(data["token"])), answer
-        )
-
-    def list_tokens(self) -> tuple[ApiToken, ...]:
-        """One's own unrevoked tokens, oldest first."""
-        return tuple(self._pages(ApiToken, "/v1/tokens", None))
-
-    def revoke_token(self, token_id: str) -> None:
     @contextlib.contextmanager
     def events(self) -> Iterator[Iterator[Event]]:
         """What happens to keys, tunnels and quotas since the block began: read the lists within it.
@@ -287,6 +265,28 @@ class Client:
             remedy="Follow again, and read the lists anew.",
         )
 
+    # --- API tokens ---
+
+    def create_token(
+        self, name: str, *, role: Role | None = None, expires_at: float | None = None, locator: str = ""
+    ) -> NewApiToken:
+        """Make a token of one's own. `role` None: that of this token; `locator`: for a team_admin's."""
+        body = {
+            "name": name,
+            "role": role.value if role else None,
+            "locator": locator,
+            "expires_at": _rfc3339(expires_at),
+        }
+        answer = self._http.request("POST", "/v1/tokens", body=body)
+        return self._decoded(
+            lambda data: NewApiToken(decode(ApiToken, data), SecretText(data["token"])), answer
+        )
+
+    def list_tokens(self) -> tuple[ApiToken, ...]:
+        """One's own unrevoked tokens, oldest first."""
+        return tuple(self._pages(ApiToken, "/v1/tokens", None))
+
+    def revoke_token(self, token_id: str) -> None:
         """End a token of one's own."""
         self._http.request("DELETE", f"/v1/tokens/{quote(token_id, safe='')}")
 
@@ -347,6 +347,23 @@ class Client:
             raise self._http.not_aditus("with other fields") from error
 
 
+def _told(lines: Iterator[str]) -> Iterator[tuple[str, Any]]:
+    """Server-sent events, each with its JSON."""
+    kind, data = "", ""
+    for line in lines:
+        if line.startswith("event: "):
+            kind = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            data = line.removeprefix("data: ")
+        elif not line and kind:
+            yield kind, json.loads(data)
+            kind, data = "", ""
+
+
+def _tunnel_event(data: Any) -> TunnelEvent:
+    return TunnelEvent(TunnelChange(data["change"]), decode(TunnelView, data["tunnel"]))
+
+
 def _new_key(data: Any) -> NewAccessKey:
     secret = data["secret_access_key"]
     return NewAccessKey(decode(AccessKey, data), None if secret is None else SecretText(secret))
@@ -369,23 +386,6 @@ def _user_info(data: Any) -> UserInfo:
 def _subscription_info(data: Any) -> SubscriptionInfo:
     quotas = data["quotas"]["access_keys"]
     return SubscriptionInfo(
-def _told(lines: Iterator[str]) -> Iterator[tuple[str, Any]]:
-    """Server-sent events, each with its JSON."""
-    kind, data = "", ""
-    for line in lines:
-        if line.startswith("event: "):
-            kind = line.removeprefix("event: ")
-        elif line.startswith("data: "):
-            data = line.removeprefix("data: ")
-        elif not line and kind:
-            yield kind, json.loads(data)
-            kind, data = "", ""
-
-
-def _tunnel_event(data: Any) -> TunnelEvent:
-    return TunnelEvent(TunnelChange(data["change"]), decode(TunnelView, data["tunnel"]))
-
-
         decode(Subscription, data),
         tuple(Quota(region, quota["used"], quota["limit"]) for region, quota in quotas.items()),
     )

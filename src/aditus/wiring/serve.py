@@ -138,12 +138,12 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
         loop = asyncio.get_running_loop()
         local = LocalRelay(relay, loop, metrics)
         use_cases = services.build(database, local)
-        follower = Follower(database, use_cases.feed, config.region)
-        await asyncio.to_thread(follower.join)
         relay.tunnel_changed = use_cases.news.tunnel
         use_cases.news.counted = metrics.key_changed
         database.timed = metrics.transaction
         metrics.event_followers.set_function(use_cases.news.followers)
+        follower = Follower(database, use_cases.feed, config.region)
+        await asyncio.to_thread(follower.join)
         async with asyncio.TaskGroup() as tasks:
             await relay.start(relay_socket, relay_tls, tasks)
             behind_proxy = bool(config.trusted_proxies)
@@ -156,9 +156,9 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
                 only_trusted=behind_proxy and not config.api_listen.is_loopback,
             )
             measuring = tasks.create_task(_measure(relay, metrics))
+            counting = tasks.create_task(_count(use_cases.news, metrics))
             follower.start()
             stop_rounds = rounds.start(tasks, relay, use_cases, config.region)
-            counting = tasks.create_task(_count(use_cases.news, metrics))
             api.start()
             try:
                 yield Server(
@@ -171,10 +171,10 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
                 )
             finally:
                 measuring.cancel()
-                stop_rounds()
-                relay.close()
                 counting.cancel()
                 use_cases.news.close()  # else who follows events would hold up the end
+                stop_rounds()
+                relay.close()
                 await asyncio.to_thread(api.stop)
                 await asyncio.to_thread(follower.stop)
 
@@ -240,8 +240,6 @@ async def _serve_metrics(config: ServeConfig, metrics: ServerMetrics) -> asyncio
     return await listen_or_warn("--metrics-listen", config.metrics_listen, config.metrics_named, pages)
 
 
-async def _measure(relay: Relay, metrics: ServerMetrics) -> None:
-    """Carry the relay's counts over to the metrics, and see how late the loop wakes up."""
 async def _count(news: News, metrics: ServerMetrics) -> None:
     """Carry over what only the database knows."""
     while True:
@@ -258,6 +256,8 @@ async def _count(news: News, metrics: ServerMetrics) -> None:
         await asyncio.sleep(COUNT_SECONDS)
 
 
+async def _measure(relay: Relay, metrics: ServerMetrics) -> None:
+    """Carry the relay's counts over to the metrics, and see how late the loop wakes up."""
     counted = relay.totals()
     refused: dict[str, int] = {}
     dropped = 0

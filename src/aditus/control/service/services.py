@@ -10,10 +10,10 @@ from aditus.control.service.context import Context
 from aditus.control.service.events import Events
 from aditus.control.service.expiry import Expiry
 from aditus.control.service.feed import KeyFeed
-from aditus.control.service.keys import Keys
 from aditus.control.service.hub import Hub
-from aditus.control.service.reports import Reports
+from aditus.control.service.keys import Keys
 from aditus.control.service.news import News
+from aditus.control.service.reports import Reports
 from aditus.control.service.rotation import Rotation
 from aditus.control.service.subscriptions import Subscriptions
 from aditus.control.service.tokens import Tokens
@@ -37,20 +37,20 @@ class Services:
     rotation: Rotation
     expiry: Expiry
     feed: KeyFeed
+    news: News
     alive: Callable[[], None]
     """Asks the database for a sign of life. Raises `AditusError` `database-unavailable`."""
 
 
-    news: News
 def build(database: Database, relays: LiveRelays, now: Callable[[], float] = time.time) -> Services:
     """The services over an open database and the relays that run now; `now` gives Unix seconds."""
     feed = KeyFeed(database, relays, now)
+    news = News(database, Hub(), now)
+    feed.changed = news.keys_changed
     context = Context(database, relays, feed, now)
     rotation = Rotation(context)
     return Services(
         auth=Authenticator(database, now),
-    news = News(database, Hub(), now)
-    feed.changed = news.keys_changed
         keys=Keys(context),
         apps=Apps(context),
         tunnels=Tunnels(context),
@@ -61,6 +61,6 @@ def build(database: Database, relays: LiveRelays, now: Callable[[], float] = tim
         rotation=rotation,
         expiry=Expiry(context, news.keys),
         feed=feed,
+        news=news,
         alive=database.check,
     )
-        news=news,
