@@ -44,6 +44,8 @@ READING = {
     Operation.AUDIT_LIST,
 }
 
+OWNERS_ALONE = {Operation.AUDIT_VERIFY, Operation.AUDIT_EXPORT, Operation.STRANGERS_LIST}
+
 
 def test_every_operation_stands_in_exactly_one_table() -> None:
     assert OF_ORGANIZATION.keys() | OF_SUBSCRIPTION.keys() == set(Operation)
@@ -54,6 +56,10 @@ def test_every_operation_stands_in_exactly_one_table() -> None:
 def test_within_a_subscription_members_read_and_its_admins_and_owners_do_all(operation: Operation) -> None:
     reading = operation in READING
     assert allowed(operation, OWNER, SUBSCRIPTION)
+    if operation in OWNERS_ALONE:
+        for other in (TEAM_ADMIN, PROMOTED, MEMBER):
+            assert allowed(operation, other, SUBSCRIPTION) == Denied("owner-only")
+        return
     assert allowed(operation, TEAM_ADMIN, SUBSCRIPTION)
     assert allowed(operation, PROMOTED, SUBSCRIPTION)
     assert allowed(operation, MEMBER, SUBSCRIPTION) == (Granted() if reading else Denied("read-only"))
@@ -63,7 +69,8 @@ def test_within_a_subscription_members_read_and_its_admins_and_owners_do_all(ope
 def test_a_team_admin_is_one_of_the_named_subscription_alone(operation: Operation) -> None:
     reading = operation in READING
     assert allowed(operation, TEAM_ADMIN, OTHER) == Denied("not-found")
-    assert allowed(operation, PROMOTED, OTHER) == (Granted() if reading else Denied("read-only"))
+    denied = Denied("owner-only" if operation in OWNERS_ALONE else "read-only")
+    assert allowed(operation, PROMOTED, OTHER) == (Granted() if reading else denied)
 
 
 @pytest.mark.parametrize("operation", OF_SUBSCRIPTION)
@@ -76,8 +83,11 @@ def test_what_is_another_organisations_is_not_there(operation: Operation, caller
 
 
 @pytest.mark.parametrize("caller", [OWNER, MEMBER, TEAM_ADMIN])
-def test_everyone_has_tokens_of_their_own(caller: Caller) -> None:
+def test_everyone_has_tokens_sessions_and_a_password_of_their_own(caller: Caller) -> None:
     for operation in (
+        Operation.SESSIONS_LIST,
+        Operation.SESSIONS_END,
+        Operation.PASSWORD_CHANGE,
         Operation.USERINFO_SHOW,
         Operation.TOKENS_CREATE,
         Operation.TOKENS_LIST,
@@ -86,8 +96,15 @@ def test_everyone_has_tokens_of_their_own(caller: Caller) -> None:
         assert allowed(operation, caller, None)
 
 
-def test_users_are_the_owners_matter() -> None:
-    for operation in (Operation.USERS_LIST, Operation.USERS_ADD):
+def test_members_and_invitations_are_the_owners_matter() -> None:
+    for operation in (
+        Operation.MEMBERS_LIST,
+        Operation.MEMBERS_UPDATE,
+        Operation.MEMBERS_REMOVE,
+        Operation.INVITATIONS_CREATE,
+        Operation.INVITATIONS_LIST,
+        Operation.INVITATIONS_DELETE,
+    ):
         assert allowed(operation, OWNER, None)
         assert allowed(operation, MEMBER, None) == Denied("owner-only")
         assert allowed(operation, TEAM_ADMIN, None) == Denied("owner-only")

@@ -5,13 +5,16 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from aditus.cli.output import warn
 from aditus.config.admin import API_VARIABLE, TOKEN_VARIABLE, admin_config
 from aditus.config.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from aditus.client.rest import Client
 
 MAX_SPAN = 100 * 365 * 86400  # seconds; a longer one is a typo
 _SPAN = re.compile(r"([0-9]{1,9})([smhdw])", re.ASCII)
@@ -21,25 +24,41 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 def asks_api(function: Callable[..., int | None]) -> Callable[..., int | None]:
     """Give a command the options that lead to an API, and call it with a `Client` of that API first."""
 
-    @click.option("--api", metavar="URL", help=f"The API to ask.  [env: {API_VARIABLE}; default: of `login`]")
-    @click.option(
-        "--token-file", metavar="FILE",
-        help=f"Read the API token from a file; - is stdin.  [env: {TOKEN_VARIABLE}; default: of `login`]",
-    )  # fmt: skip
-    @click.option(
-        "--ca-file", type=click.Path(path_type=Path), envvar="ADITUS_CA_FILE",
-        help="Trust these CAs besides the system's.",
-    )  # fmt: skip
+    @api_options
     @functools.wraps(function)
     def call(api: str | None, token_file: str | None, ca_file: Path | None, **options: Any) -> int | None:
-        from aditus.client.rest import Client
-
-        config = admin_config(api, token_file, ca_file, Surroundings.of_process())
-        warn(config.notices)
-        with Client(config.api, config.token.reveal(), config.ca_file) as client:
+        with client_of(api, token_file, ca_file) as client:
             return function(client, **options)
 
     return call
+
+
+def api_options(function: Callable[..., int | None]) -> Callable[..., int | None]:
+    """Adds the options that lead to an API, as the parameters `api`, `token_file` and `ca_file`."""
+    for option in (
+        click.option(
+            "--ca-file", type=click.Path(path_type=Path), envvar="ADITUS_CA_FILE",
+            help="Trust these CAs besides the system's.",
+        ),
+        click.option(
+            "--token-file", metavar="FILE",
+            help=f"Read the API token from a file; - is stdin.  [env: {TOKEN_VARIABLE}; default: of `login`]",
+        ),
+        click.option(
+            "--api", metavar="URL", help=f"The API to ask.  [env: {API_VARIABLE}; default: of `login`]"
+        ),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def client_of(api: str | None, token_file: str | None, ca_file: Path | None) -> "Client":
+    """The client that these options lead to. Raises `AditusError` when they lead to none."""
+    from aditus.client.rest import Client
+
+    config = admin_config(api, token_file, ca_file, Surroundings.of_process())
+    warn(config.notices)
+    return Client(config.api, config.token.reveal(), config.ca_file)
 
 
 def region_option(function: Callable[..., Any]) -> Callable[..., Any]:

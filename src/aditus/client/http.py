@@ -56,11 +56,19 @@ class Http:
         query: Mapping[str, str | int] | None = None,
         body: Mapping[str, object] | None = None,
         idempotency_key: str = "",
+        patience: float = ANSWER_SECONDS,
     ) -> Any:
         """The JSON of the answer, None for an empty one. Raises what the server says, or that it did not."""
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         try:
-            with self._client.stream(method, path, params=query, json=body, headers=headers) as response:
+            with self._client.stream(
+                method,
+                path,
+                params=query,
+                json=body,
+                headers=headers,
+                timeout=httpx2.Timeout(patience, connect=CONNECT_SECONDS),
+            ) as response:
                 raw = self._read(response)
         except httpx2.TimeoutException as error:
             raise self._unreachable("it does not answer in time") from error

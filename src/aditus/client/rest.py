@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from aditus.client.decode import decode
 from aditus.client.http import Http
+from aditus.domain.audit_chain import Verification
 from aditus.domain.errors import AditusError, Code, invalid
 from aditus.domain.happenings import Event, KeyEvent, QuotaEvent, TunnelChange, TunnelEvent
 from aditus.domain.keytext import SecretText
@@ -28,6 +29,7 @@ from aditus.domain.model import (
     Quota,
     RevokeResult,
     Role,
+    StrangerRefusal,
     StreamRecord,
     StreamView,
     Subscription,
@@ -38,6 +40,7 @@ from aditus.domain.model import (
 )
 
 PAGE = 500  # items asked for at once
+VERIFY_SECONDS = 600.0  # a million entries take half a minute
 
 T = TypeVar("T")
 
@@ -82,6 +85,25 @@ class Client:
     def audit_events(self) -> Iterator[AuditEvent]:
         """What was done, newest first; asks for a page when it is needed."""
         return self._pages(AuditEvent, f"{self._subscription}/audit-events", {})
+
+    def verify_audit(self, head: str = "") -> Verification:
+        """Have the server look at its whole audit chain; `head` is one that was kept, `SEQUENCE:HASH`."""
+        query = {"head": head} if head else {}
+        answer = self._http.request(
+            "GET", f"{self._subscription}/audit-events/verify", query=query, patience=VERIFY_SECONDS
+        )
+        return self._decoded(lambda data: decode(Verification, data), answer)
+
+    def export_audit(self, since: float | None = None) -> Iterator[str]:
+        """Every audit entry of the organisation as a line of JSON, oldest first; `since` in Unix seconds."""
+        query = {} if since is None else {"since": str(_rfc3339(since))}
+        path = f"{self._subscription}/audit-events/export"
+        with self._http.followed(path, query=query, accept="application/x-ndjson") as lines:
+            yield from lines
+
+    def stranger_refusals(self) -> tuple[StrangerRefusal, ...]:
+        """Who was refused at the relays without having proved anything, newest first."""
+        return tuple(self._pages(StrangerRefusal, f"{self._subscription}/stranger-refusals", None))
 
     # --- access keys ---
 

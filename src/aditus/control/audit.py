@@ -12,6 +12,11 @@ def system(organization_id: str) -> Caller:
     return Caller("aditus", "aditus", organization_id, Role.OWNER)
 
 
+def relay(organization_id: str, region: str) -> Caller:
+    """Who acts when the relays of a region refuse somebody."""
+    return Caller("relay", f"relay of {region}", organization_id, Role.OWNER)
+
+
 def record(
     tx: Transaction,
     caller: Caller,

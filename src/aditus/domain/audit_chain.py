@@ -8,7 +8,7 @@ integers and null alone, so that every language writes it alike; the time is tex
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -183,6 +183,20 @@ class Verifier:
             if known.sequence < self._first - 1:
                 return Break(Fault.MISSING, known.sequence + 1)  # nothing here leads to what was kept
         return None
+
+
+def verify_lines(lines: Iterable[str], kept: Head | None = None) -> Verification:
+    """Look at an export, a line of JSON for each entry. It may begin in the middle of a chain."""
+    verifier = Verifier(kept, whole=False)
+    for line in lines:
+        try:
+            read = json.loads(line)
+        except (ValueError, RecursionError):
+            read = None
+        content = dict(read) if isinstance(read, dict) else {}
+        stored = content.pop("hash", None)
+        verifier.see(content, stored)
+    return verifier.end()
 
 
 def _holds(content: Entry, stored: object) -> bool:

@@ -75,8 +75,18 @@ class Operation(StrEnum):
     STREAMS_LIST = "streams.list"
     EVENTS_FOLLOW = "events.follow"
     AUDIT_LIST = "audit.list"
-    USERS_LIST = "users.list"
-    USERS_ADD = "users.add"
+    AUDIT_VERIFY = "audit.verify"  # the chain is the organisation's, and so only for its owners
+    AUDIT_EXPORT = "audit.export"
+    STRANGERS_LIST = "strangers.list"
+    SESSIONS_LIST = "sessions.list"  # sessions and password are always the caller's own
+    SESSIONS_END = "sessions.end"
+    PASSWORD_CHANGE = "password.change"
+    MEMBERS_LIST = "members.list"
+    MEMBERS_UPDATE = "members.update"
+    MEMBERS_REMOVE = "members.remove"
+    INVITATIONS_CREATE = "invitations.create"
+    INVITATIONS_LIST = "invitations.list"
+    INVITATIONS_DELETE = "invitations.delete"
     REGIONS_ADD = "regions.add"
     CAPABILITIES_ADD = "capabilities.add"
     SUBSCRIPTIONS_ADD = "subscriptions.add"
@@ -93,8 +103,15 @@ OF_ORGANIZATION: Mapping[Operation, frozenset[Role]] = MappingProxyType(
         Operation.TOKENS_CREATE: _EVERYONE,
         Operation.TOKENS_LIST: _EVERYONE,
         Operation.TOKENS_REVOKE: _EVERYONE,
-        Operation.USERS_LIST: _OWNERS,
-        Operation.USERS_ADD: _OWNERS,
+        Operation.SESSIONS_LIST: _EVERYONE,
+        Operation.SESSIONS_END: _EVERYONE,
+        Operation.PASSWORD_CHANGE: _EVERYONE,
+        Operation.MEMBERS_LIST: _OWNERS,
+        Operation.MEMBERS_UPDATE: _OWNERS,
+        Operation.MEMBERS_REMOVE: _OWNERS,
+        Operation.INVITATIONS_CREATE: _OWNERS,
+        Operation.INVITATIONS_LIST: _OWNERS,
+        Operation.INVITATIONS_DELETE: _OWNERS,
         Operation.REGIONS_ADD: _OPERATOR,
         Operation.CAPABILITIES_ADD: _OPERATOR,
         Operation.SUBSCRIPTIONS_ADD: _OPERATOR,
@@ -124,6 +141,9 @@ OF_SUBSCRIPTION: Mapping[Operation, frozenset[Role]] = MappingProxyType(
         Operation.STREAMS_LIST: _EVERYONE,
         Operation.EVENTS_FOLLOW: _EVERYONE,
         Operation.AUDIT_LIST: _EVERYONE,
+        Operation.AUDIT_VERIFY: _OWNERS,
+        Operation.AUDIT_EXPORT: _OWNERS,
+        Operation.STRANGERS_LIST: _OWNERS,
     }
 )
 """Operations within one subscription, and the roles that may do them there."""

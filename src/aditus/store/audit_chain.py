@@ -28,6 +28,7 @@ Values = Mapping[str, Any]
 class StoredEntry:
     """An entry as it is stored, whatever somebody may have made of it, and the hash that stands beside it."""
 
+    sequence: int
     content: Entry
     hash: str
 
@@ -131,7 +132,7 @@ def _stored(row: Mapping[str, Any]) -> StoredEntry:
         values["details"] = json.loads(values["details"])
     except (ValueError, TypeError, RecursionError):  # not what was written: then the hash is not, either
         values["details"] = None
-    return StoredEntry(entry(values, _hex(values["previous_hash"])), _hex(values["hash"]))
+    return StoredEntry(values["sequence"], entry(values, _hex(values["previous_hash"])), _hex(values["hash"]))
 
 
 def _hex(stored: object) -> str:

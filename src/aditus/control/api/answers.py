@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from aditus.control.api.texts import SentTime
+from aditus.domain.audit_chain import Fault
 from aditus.domain.model import KeyState, NewAccessKey, NewApiToken, Role, SubscriptionInfo, UserInfo
 
 
@@ -185,6 +186,38 @@ class AuditEventAnswer(Answer):
     object_name: str
     region: str
     details: dict[str, str | int | bool | None]
+
+
+class HeadAnswer(Answer):
+    """The end of an audit chain; `SEQUENCE:HASH` is what to keep of it."""
+
+    sequence: int
+    hash: str
+
+
+class BreakAnswer(Answer):
+    """The first place where a chain does not hold; `event_id` null: no entry is there."""
+
+    fault: Fault
+    sequence: int
+    event_id: int | None
+
+
+class VerificationAnswer(Answer):
+    ok: bool
+    entries: int
+    first: int
+    head: HeadAnswer
+    fault: BreakAnswer | None
+
+
+class StrangerRefusalAnswer(Answer):
+    """`minute` in Unix seconds // 60; an empty source: those beyond the bound, together."""
+
+    minute: int
+    source: str
+    reason: str
+    refusals: int
 
 
 class OrganizationAnswer(Answer):

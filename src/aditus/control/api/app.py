@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from aditus import __version__
-from aditus.control.api import apps, event_stream, health, keys, subscriptions, tokens, tunnels
+from aditus.control.api import apps, audit, event_stream, health, keys, subscriptions, tokens, tunnels
 from aditus.control.api.asking import PROBLEMS, TOKEN
 from aditus.control.api.gate import Gate
 from aditus.control.api.limits import Limits
@@ -47,6 +47,7 @@ def create_app(
         tunnels.router(services.tunnels),
         event_stream.router(services.news),
         tokens.router(services.tokens),
+        audit.router(services.chain, services.refused),
     ):
         app.include_router(routes, dependencies=[TOKEN], responses=PROBLEMS)
     app.add_exception_handler(AditusError, on_aditus_error)

@@ -3,6 +3,7 @@
 import time
 
 from aditus.control.service.context import Context
+from aditus.control.service.refused import Refused
 from aditus.control.service.rotation import Rotation
 from aditus.domain.model import RelayReport
 from aditus.store import keys, stream_records
@@ -15,9 +16,10 @@ PRUNE_SECONDS = 60.0
 class Reports:
     """Takes the reports of this process's relay."""
 
-    def __init__(self, context: Context, rotation: Rotation) -> None:
+    def __init__(self, context: Context, rotation: Rotation, refused: Refused) -> None:
         self._context = context
         self._rotation = rotation
+        self._refused = refused
         self._pruned_at = -PRUNE_SECONDS
 
     def take(self, region: str, report: RelayReport) -> None:
@@ -26,6 +28,7 @@ class Reports:
             with self._context.database.write() as tx:
                 keys.used(tx, report.uses)
             self._rotation.used(region, report.uses)
+        self._refused.keep(region, report.key_refusals, report.stranger_refusals)
         for start in range(0, len(report.streams), WRITTEN_AT_ONCE):
             with self._context.database.write() as tx:
                 stream_records.add(tx, report.streams[start : start + WRITTEN_AT_ONCE])

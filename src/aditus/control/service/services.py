@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aditus.control.auth import Authenticator
 from aditus.control.service.apps import Apps
+from aditus.control.service.chain import Chain
 from aditus.control.service.context import Context
 from aditus.control.service.events import Events
 from aditus.control.service.expiry import Expiry
@@ -13,6 +14,7 @@ from aditus.control.service.feed import KeyFeed
 from aditus.control.service.hub import Hub
 from aditus.control.service.keys import Keys
 from aditus.control.service.news import News
+from aditus.control.service.refused import Refused
 from aditus.control.service.reports import Reports
 from aditus.control.service.rotation import Rotation
 from aditus.control.service.subscriptions import Subscriptions
@@ -33,6 +35,8 @@ class Services:
     tokens: Tokens
     subscriptions: Subscriptions
     events: Events
+    chain: Chain
+    refused: Refused
     reports: Reports
     rotation: Rotation
     expiry: Expiry
@@ -49,6 +53,7 @@ def build(database: Database, relays: LiveRelays, now: Callable[[], float] = tim
     feed.changed = news.keys_changed
     context = Context(database, relays, feed, now)
     rotation = Rotation(context)
+    refused = Refused(context)
     return Services(
         auth=Authenticator(database, now),
         keys=Keys(context),
@@ -57,7 +62,9 @@ def build(database: Database, relays: LiveRelays, now: Callable[[], float] = tim
         tokens=Tokens(context),
         subscriptions=Subscriptions(context),
         events=Events(context),
-        reports=Reports(context, rotation),
+        chain=Chain(context),
+        refused=refused,
+        reports=Reports(context, rotation, refused),
         rotation=rotation,
         expiry=Expiry(context, news.keys),
         feed=feed,
