@@ -1,12 +1,13 @@
-"""Who asks: from a bearer token to a `Caller`, always with the same answer to what is not one."""
+"""Who asks: from a bearer token or a session's cookie to a `Caller`, with one answer to what is neither."""
 
 from collections.abc import Callable
 
+from aditus.control.service.sign_in import cookie_hash
 from aditus.crypto.tokens import token_matches
 from aditus.domain.errors import AditusError, Code
 from aditus.domain.keytext import parse_token
 from aditus.domain.model import Caller, Role
-from aditus.store import people
+from aditus.store import members, people, sessions
 from aditus.store.database import Database
 from aditus.store.people import StoredToken
 
@@ -15,7 +16,7 @@ _NOBODY = bytes(32)  # what an unknown token is compared with, so that it takes 
 
 
 class Authenticator:
-    """Checks API tokens. `now` gives Unix seconds."""
+    """Checks API tokens and sessions. `now` gives Unix seconds."""
 
     def __init__(self, database: Database, now: Callable[[], float]) -> None:
         self._database = database
@@ -43,6 +44,32 @@ class Authenticator:
             with self._database.write() as tx:
                 people.token_used(tx, stored.token_id, now, now - USE_NOTED_SECONDS)
         return caller
+
+    def person(self, cookie: str) -> Caller:
+        """Whose session this cookie is, with what the user may do now.
+
+        Raises `AditusError` (unauthenticated, `bad-session`): it is none, or it is over.
+        """
+        now = self._now()
+        with self._database.read() as tx:
+            found = sessions.live(tx, cookie_hash(cookie), now)
+            user = members.by_id(tx, found[1]) if found else None
+        if found is None or user is None:
+            raise _no_session()
+        session_id, _, seen_at = found
+        if seen_at <= now - USE_NOTED_SECONDS:
+            with self._database.write() as tx:
+                sessions.seen(tx, session_id, now)
+        return Caller(user.user_id, user.email, user.organization_id, user.role, user.team_admin_of)
+
+
+def _no_session() -> AditusError:
+    return AditusError(
+        Code.UNAUTHENTICATED,
+        "bad-session",
+        "You are not signed in, or not any more.",
+        remedy="Sign in again.",
+    )
 
 
 def _lives(token: StoredToken, now: float) -> bool:

@@ -43,6 +43,13 @@ def permitted(
     return subscription
 
 
+def organization_permitted(caller: Caller, operation: Operation) -> None:
+    """For what concerns no single subscription. Raises what the policy denies."""
+    verdict = allowed(operation, caller, None)
+    if isinstance(verdict, Denied):
+        raise refusal(verdict)
+
+
 def unfound(what: str, remedy: str) -> AditusError:
     """There is no such thing in a subscription that the caller may see."""
     return AditusError(
