@@ -17,29 +17,38 @@ USES_SECONDS = 30.0
 _log = logging.getLogger(__name__)
 
 
-def start(tasks: asyncio.TaskGroup, relay: Relay, services: Services, region: str) -> Callable[[], None]:
-    """Begin all rounds; returns what ends them."""
+def start(
+    tasks: asyncio.TaskGroup, relay: Relay, services: Services, region: str
+) -> Callable[[], Awaitable[None]]:
+    """Begin all rounds; returns what ends them when the relay is closed, and keeps its last report."""
+    report = _report(relay, services, region)
     rounds = [
-        tasks.create_task(_every(REPORT_SECONDS, _report(relay, services, region))),
+        tasks.create_task(_every(REPORT_SECONDS, report)),
         tasks.create_task(_every(expiry.SECONDS, lambda: asyncio.to_thread(services.expiry.warn))),
     ]
 
-    def stop() -> None:
+    async def stop() -> None:
         for each in rounds:
             each.cancel()
+        await asyncio.wait(rounds)
+        await _once(report)
 
     return stop
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
     while True:
-        try:
-            await work()
-        except AditusError as error:
-            _log.warning("will be tried again: %s", error)
-        except Exception:  # noqa: BLE001  a defect here is not worth the relay's life
-            _log.exception("a round failed")
+        await _once(work)
         await asyncio.sleep(seconds)
+
+
+async def _once(work: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await work()
+    except AditusError as error:
+        _log.warning("will be tried again: %s", error)
+    except Exception:  # noqa: BLE001  a defect here is not worth the relay's life
+        _log.exception("a round failed")
 
 
 def _report(relay: Relay, services: Services, region: str) -> Callable[[], Awaitable[None]]:

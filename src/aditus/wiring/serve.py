@@ -122,7 +122,9 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
         stack.callback(database.close)
         made = await asyncio.to_thread(_bootstrap, config, database, names[0])
         if made.relay_url_changed:
-            _log.warning("Connect URLs now begin with another relay URL", extra=log.fields(relay=made.relay_url))
+            _log.warning(
+                "Connect URLs now begin with another relay URL", extra=log.fields(relay=made.relay_url)
+            )
         resources = Resources()
         api_address = Address(api_host, api_socket.getsockname()[1])
         settings = RelaySettings(
@@ -173,8 +175,8 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
                 measuring.cancel()
                 counting.cancel()
                 use_cases.news.close()  # else who follows events would hold up the end
-                stop_rounds()
                 relay.close()
+                await stop_rounds()
                 await asyncio.to_thread(api.stop)
                 await asyncio.to_thread(follower.stop)
 
