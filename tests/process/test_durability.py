@@ -3,6 +3,7 @@
 import base64
 import http.client
 import itertools
+import os
 import shutil
 import sqlite3
 import ssl
@@ -37,7 +38,9 @@ from tests.process.programs import (
 
 pytestmark = pytest.mark.timeout(180)  # a busy machine starts a server in several seconds
 
-ROUNDS = [5, pytest.param(30, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
+FULL = os.environ.get("FULL") == "1"
+MANY = 200 if FULL else 30
+ROUNDS = [5, pytest.param(MANY, marks=[pytest.mark.slow, pytest.mark.timeout(3000 if FULL else 600)])]
 BURST_KILLS = [1, pytest.param(10, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
 WORKERS = 4
 ANSWERS_BEFORE_KILL = 40
@@ -84,6 +87,7 @@ class Past:
     server: Server
     live: list[Key] = field(default_factory=list)
     dead: list[Key] = field(default_factory=list)
+    head: str = ""  # of the audit chain, kept since the last round
 
     def create(self, client: Client, access_key_id: str) -> None:
         self.live.append(Key.of(client.generate_key(access_key_id, CAPABILITY)))
@@ -97,6 +101,9 @@ class Past:
         """The server knows all of it, and acts on it."""
         with self.server.client() as client:
             states = {key.access_key_id: key.state for key in client.list_keys()}
+            chain = client.verify_audit(self.head)
+        assert chain.ok, chain
+        self.head = str(chain.head)
         assert states == {key.access_key_id: KeyState.ACTIVE for key in self.live} | {
             key.access_key_id: KeyState.REVOKED for key in self.dead
         }
@@ -206,6 +213,7 @@ def test_whatever_was_answered_in_a_burst_holds(
             server.start()
         with server.client() as client:
             states = {key.access_key_id: key.state for key in client.list_keys()}
+            assert client.verify_audit().ok
             assert created.keys() <= states.keys()
             assert {states[name] for name in revoked} == {KeyState.REVOKED}
             assert all(states[name] is KeyState.ACTIVE for name in created.keys() - asked_to_revoke)

@@ -103,7 +103,9 @@ def verify(file: Path | None, head: str, head_file: Path | None, output: Format,
 @since_option
 @asks_api
 def export(client: "Client", since: float | None) -> None:
-    """Print every entry with its hash, oldest first, each as a line of JSON.
+    """Print every entry as a line of JSON.
+
+    With its hash, oldest first, so that `aditus audit verify FILE` needs no server.
 
     \b
     Example:
@@ -117,7 +119,10 @@ def export(client: "Client", since: float | None) -> None:
 @output_option
 @asks_api
 def strangers(client: "Client", output: Format) -> None:
-    """List who was refused at the relays without having proved anything, by source and minute."""
+    """List refusals of unknown callers by minute.
+
+    By source and reason, at the relays of your regions: of whoever proved nothing.
+    """
     found = client.stranger_refusals()
     if output == "json":
         write_json(found)

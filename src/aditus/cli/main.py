@@ -26,6 +26,7 @@ COMMANDS = {
     "streams": "streams",
     "audit": "audit",
     "tokens": "tokens",
+    "admin": "admin",
     "completion": "completion",
 }
 """Each command and its module here, which has it as `command`, in the order of `--help`."""
