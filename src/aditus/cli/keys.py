@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aditus.cli import asking
 from aditus.cli.api import asks_api, expires_option, region_option, seconds
 from aditus.cli.output import (
     Format,
     output_option,
     plain,
     say,
-    warn,
     when,
     write,
     write_json,
@@ -20,11 +18,10 @@ from aditus.cli.output import (
     write_table,
 )
 from aditus.cli.revoke import revoke
-from aditus.config.files import STDIN, read_secret
+from aditus.cli.verify import verify
 from aditus.config.surroundings import Surroundings
 from aditus.domain.connect_url import ConnectUrl
 from aditus.domain.errors import AditusError, Code
-from aditus.domain.keytext import parse_access_key
 from aditus.domain.model import AccessKey, KeyState, NewAccessKey
 
 if TYPE_CHECKING:
@@ -53,6 +50,7 @@ def command() -> None:
 
 
 command.add_command(revoke)
+command.add_command(verify)
 
 
 @command.command(
@@ -145,29 +143,6 @@ def show(client: "Client", access_key_id: str, region: str, output: Format) -> N
     Of several with this ID, it is the one that is not revoked, else the one revoked last.
     """
     _print(client.show_key(access_key_id, region=region), output)
-
-
-@command.command()
-@click.argument("file", default=STDIN)
-@output_option
-def verify(file: str, output: Format) -> None:
-    """Check a secret access key for typos, offline.
-
-    It is read from FILE, - or nothing being stdin; its form and its checksum are checked.
-    """
-    surroundings = Surroundings.of_process()
-    if file == STDIN and asking.has_person():
-        secret = asking.secret("Secret access key")
-    else:
-        secret, notices = read_secret(file, "FILE", surroundings)
-        warn(notices)
-    key = parse_access_key(secret.reveal())
-    found = {"valid": True, "key_id": key.key_id, "region": key.region}
-    if output == "json":
-        write_json(found)
-    else:
-        write(f"The form is right: key {key.key_id} of the region {key.region}.")
-        say("Whether it is active, only its region knows: aditus keys list")
 
 
 @command.command()

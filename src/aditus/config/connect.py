@@ -112,6 +112,15 @@ def connect_config(options: ConnectOptions, surroundings: Surroundings) -> Conne
     )
 
 
+def relay_to_ask(
+    relay: str | None, profile: str | None, proxy: str | None, surroundings: Surroundings
+) -> tuple[ConnectUrl, SecretText | None]:
+    """Where to dial when only a relay is asked something, and the proxy. Raises `AditusError` (invalid)."""
+    places = _Places(ConnectOptions(relay=relay, profile=profile), surroundings)
+    (url,), _ = places.connect_urls()
+    return url, _proxy(proxy)
+
+
 class _Places:
     """Where secret and relay may stand. The profile is looked up once, and only if something needs it."""
 

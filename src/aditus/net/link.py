@@ -10,7 +10,7 @@ import random
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
@@ -114,20 +114,35 @@ class Link:
         )
         handshake = _Handshake(self, owner, offer)
         mux = Mux(session, handshake, self.resources, ResetReason.AGENT_LOST)
+        await self._dial(mux, mux.abandon)
+        return mux
+
+    async def prove(self) -> None:
+        """Ask whether the relay accepts the key: hang up before the challenge is answered.
+
+        No tunnel comes of it. Raises `LinkFailure`.
+        """
+        visitor = _Visitor()
+        websocket = await self._dial(visitor, visitor.abandon)
+        websocket.close(CloseCode.DRAIN, "")
+        await visitor.gone
+
+    async def _dial(self, handler: ws.MessageHandler, abandon: Callable[[], None]) -> ws.WebSocket:
+        """Dial with a proof of the key. `abandon` is called when nobody waits for the WebSocket any more."""
         url = f"wss://{self.url.relay.audience}{self.path}"
         bearer = self.signer.bearer(self.url.audience, time.time() + self.clock_offset)
+        headers = {"Authorization": f"Bearer {bearer}"}
         try:
             async with asyncio.timeout(DIAL_SECONDS):
-                await ws.dial(url, self.tls, {"Authorization": f"Bearer {bearer}"}, mux, self.proxy)
+                return await ws.dial(url, self.tls, headers, handler, self.proxy)
         except ws.Refused as refused:
             raise self._refused(refused) from None
         except (ws.NotAditus, ws.ProxyFailed, OSError, ssl.SSLError, EOFError) as error:
-            mux.abandon()
+            abandon()
             raise self._unreachable(error) from error
         except asyncio.CancelledError:
-            mux.abandon()
+            abandon()
             raise
-        return mux
 
     @property
     def path(self) -> str:
@@ -259,6 +274,35 @@ class _Handshake:
 
     def closed(self, mux: Mux, code: int | None, reason: str) -> None:
         self._owner.closed(mux, code, reason)
+
+
+class _Visitor:
+    """Who looks whether the door opens, listens to nothing, and goes."""
+
+    def __init__(self) -> None:
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._abandoned = False
+
+    def abandon(self) -> None:
+        """Nobody waits for the WebSocket any more: should it still open, it is dropped."""
+        self._abandoned = True
+
+    def connected(self, ws: ws.WebSocket) -> None:
+        if self._abandoned:
+            ws.abort()
+
+    def message(self, message: memoryview) -> None:
+        """The challenge stays unanswered."""
+
+    def violated(self, what: str) -> None:
+        """It is closed anyway."""
+
+    def writable(self) -> None:
+        """There is nothing to send."""
+
+    def closed(self, code: int | None, reason: str) -> None:
+        if not self.gone.done():
+            self.gone.set_result(None)
 
 
 def _key_refused(reason: str, message: str, remedy: str) -> AditusError:

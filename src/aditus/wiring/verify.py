@@ -1,0 +1,45 @@
+"""Asking a relay about a secret access key, as `aditus keys verify --online` does."""
+
+from pathlib import Path
+
+from aditus.crypto.proof import KeySigner
+from aditus.domain.connect_url import ConnectUrl
+from aditus.domain.keytext import ParsedKey, SecretText
+from aditus.net import tls
+from aditus.net.link import Link, LinkFailure
+from aditus.net.mux import Resources
+from aditus.wire.frames import Role
+from aditus.wiring import process
+
+
+def ask(key: ParsedKey, url: ConnectUrl, ca_file: Path | None, proxy: SecretText | None) -> float:
+    """Prove the key to the relay at `url`; the seconds that its clock is ahead, 0 unless that was in the way.
+
+    Returns only if the relay accepts the key. Raises `AditusError`: forbidden or unauthenticated with the
+    relay's reason when it does not, unavailable when it cannot be asked.
+    """
+    link = Link(
+        url=url,
+        role=Role.AGENT,
+        signer=KeySigner(key),
+        instance=bytes(16),
+        slot=0,
+        tls=tls.client_context(ca_file),
+        resources=Resources(),
+        proxy=proxy.reveal() if proxy is not None else None,
+    )
+    process.run(_ask(link))
+    return link.clock_offset
+
+
+async def _ask(link: Link) -> int:
+    try:
+        try:
+            await link.prove()
+        except LinkFailure as failure:
+            if failure.error.reason != "clock-skew":
+                raise
+            await link.prove()  # with the relay's time, which it has just told
+    except LinkFailure as failure:
+        raise failure.error from None
+    return 0
