@@ -45,8 +45,8 @@ class Authenticator:
                 people.token_used(tx, stored.token_id, now, now - USE_NOTED_SECONDS)
         return caller
 
-    def person(self, cookie: str) -> Caller:
-        """Whose session this cookie is, with what the user may do now.
+    def person(self, cookie: str, *, is_use: bool = True) -> Caller:
+        """Whose session this cookie is, with what the user may do now. A use keeps it from being idle.
 
         Raises `AditusError` (unauthenticated, `bad-session`): it is none, or it is over.
         """
@@ -57,10 +57,12 @@ class Authenticator:
         if found is None or user is None:
             raise _no_session()
         session_id, _, seen_at = found
-        if seen_at <= now - USE_NOTED_SECONDS:
+        if is_use and seen_at <= now - USE_NOTED_SECONDS:
             with self._database.write() as tx:
                 sessions.seen(tx, session_id, now)
-        return Caller(user.user_id, user.email, user.organization_id, user.role, user.team_admin_of)
+        return Caller(
+            user.user_id, user.email, user.organization_id, user.role, user.team_admin_of, is_person=True
+        )
 
 
 def _no_session() -> AditusError:

@@ -43,6 +43,7 @@ class Caller:
     organization_id: str
     role: Role
     team_admin_of: frozenset[str] = frozenset()  # subscription ids
+    is_person: bool = False  # signed in, not by a token
 
 
 @dataclass(frozen=True, slots=True)

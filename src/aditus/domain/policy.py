@@ -149,12 +149,18 @@ OF_SUBSCRIPTION: Mapping[Operation, frozenset[Role]] = MappingProxyType(
 """Operations within one subscription, and the roles that may do them there."""
 
 
+OF_PERSON = frozenset({Operation.SESSIONS_LIST, Operation.SESSIONS_END, Operation.PASSWORD_CHANGE})
+"""What only somebody who is signed in may do: a token must not end its user's sessions."""
+
+
 def allowed(operation: Operation, caller: Caller, subscription: Subscription | None) -> Verdict:
     """Whether `caller` may do `operation`, in `subscription` where it concerns one (None: there is none).
 
     Denied: `not-found` (no such subscription for this caller), `read-only` (a member may only look),
-    `owner-only`, `operator-only`.
+    `owner-only`, `operator-only`, `people-only` (no token may).
     """
+    if operation in OF_PERSON and not caller.is_person:
+        return Denied("people-only")
     if operation in OF_ORGANIZATION:
         return _by_role(OF_ORGANIZATION[operation], frozenset({caller.role}))
     if subscription is None or subscription.organization_id != caller.organization_id:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Row, and_, insert, or_, select, update
 
 from aditus.domain.model import ApiToken, Role
-from aditus.store.database import Transaction
+from aditus.store.database import Transaction, insert_if_absent
 from aditus.store.schema import api_tokens, roles, subscriptions, users
 
 
@@ -36,17 +36,17 @@ def add_user(
     password_hash: str,
     role: Role,
     now: float,
-) -> None:
-    """Make a user of an organisation."""
-    tx.execute(
-        insert(users).values(
-            user_id=user_id,
-            organization_id=organization_id,
-            email=email,
-            password_hash=password_hash,
-            role=role.value,
-            created_at=now,
-        )
+) -> bool:
+    """Make a user of an organisation. False: there is one with this email address."""
+    return insert_if_absent(
+        tx,
+        users,
+        user_id=user_id,
+        organization_id=organization_id,
+        email=email,
+        password_hash=password_hash,
+        role=role.value,
+        created_at=now,
     )
 
 

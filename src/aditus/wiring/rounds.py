@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from aditus.control.service import expiry
 from aditus.control.service.services import Services
@@ -11,6 +12,7 @@ from aditus.domain.errors import AditusError
 from aditus.relay.relay import Relay
 
 REPORT_SECONDS = 1.0
+SIGN_IN_SECONDS = 10.0
 USES_SECONDS = 30.0
 """How often the keys of all live tunnels are noted as used: so `last_used_at` is no older than a minute."""
 
@@ -22,9 +24,11 @@ def start(
 ) -> Callable[[], Awaitable[None]]:
     """Begin all rounds; returns what ends them when the relay is closed, and keeps its last report."""
     report = _report(relay, services, region)
+    refused_sign_ins = partial(asyncio.to_thread, services.sign_in.keep_refused)
     rounds = [
         tasks.create_task(_every(REPORT_SECONDS, report)),
         tasks.create_task(_every(expiry.SECONDS, lambda: asyncio.to_thread(services.expiry.warn))),
+        tasks.create_task(_every(SIGN_IN_SECONDS, refused_sign_ins)),
     ]
 
     async def stop() -> None:
@@ -32,6 +36,7 @@ def start(
             each.cancel()
         await asyncio.wait(rounds)
         await _once(report)
+        await _once(refused_sign_ins)
 
     return stop
 

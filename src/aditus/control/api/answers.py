@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from aditus.control.api.texts import SentTime
 from aditus.domain.audit_chain import Fault
 from aditus.domain.model import KeyState, NewAccessKey, NewApiToken, Role, SubscriptionInfo, UserInfo
+from aditus.domain.people import NewInvitation
 
 
 class Answer(BaseModel):
@@ -310,6 +311,44 @@ class NewTokenAnswer(TokenAnswer):
     def of(cls, new: NewApiToken) -> "NewTokenAnswer":
         shown = TokenAnswer.model_validate(new.token).model_dump()
         return cls(**shown, token=new.secret.reveal())
+
+
+class SessionAnswer(Answer):
+    session_id: str
+    created_at: SentTime
+    seen_at: SentTime
+    source: str
+    user_agent: str
+    current: bool
+
+
+class MemberAnswer(Answer):
+    user_id: str
+    email: str
+    role: Role
+    created_at: SentTime
+    team_admin_of: list[str]
+
+
+class InvitationAnswer(Answer):
+    invitation_id: str
+    email: str
+    role: Role
+    created_at: SentTime
+    created_by: str
+    expires_at: SentTime
+    locator: str
+
+
+class NewInvitationAnswer(InvitationAnswer):
+    """`link` is shown this once; what stands behind its # is sent to no server."""
+
+    link: str
+
+    @classmethod
+    def of(cls, new: NewInvitation, base_url: str) -> "NewInvitationAnswer":
+        shown = InvitationAnswer.model_validate(new.invitation).model_dump()
+        return cls(**shown, link=f"{base_url}invitation#{new.secret.reveal()}")
 
 
 class HealthAnswer(Answer):

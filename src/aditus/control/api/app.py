@@ -1,6 +1,7 @@
 """The FastAPI application."""
 
 from collections.abc import Callable
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -8,13 +9,36 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from aditus import __version__
-from aditus.control.api import apps, audit, event_stream, health, keys, subscriptions, tokens, tunnels
-from aditus.control.api.asking import PROBLEMS, TOKEN
+from aditus.control.api import (
+    apps,
+    audit,
+    event_stream,
+    health,
+    keys,
+    members,
+    sessions,
+    subscriptions,
+    tokens,
+    tunnels,
+)
+from aditus.control.api.asking import TOKEN
+from aditus.control.api.document import tell_errors
 from aditus.control.api.gate import Gate
 from aditus.control.api.limits import Limits
 from aditus.control.api.problems import on_aditus_error, on_http_error, on_validation_error
 from aditus.control.service.services import Services
 from aditus.domain.errors import AditusError
+
+
+class Api(FastAPI):
+    """FastAPI whose OpenAPI document tells of our errors instead of its own."""
+
+    def openapi(self) -> dict[str, Any]:
+        told = self.openapi_schema is not None
+        document = super().openapi()
+        if not told:
+            tell_errors(document)
+        return document
 
 
 def create_app(
@@ -28,7 +52,7 @@ def create_app(
 
     `answered` is told the status of each answer and the seconds that it took.
     """
-    app = FastAPI(
+    app = Api(
         title="Aditus",
         summary="Access keys, apps and live tunnels",
         version=__version__,
@@ -39,7 +63,12 @@ def create_app(
         # Its logs and spans would carry texts of failures, and with them parts of requests, elsewhere.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.include_router(health.router(services.alive, ready), responses=PROBLEMS)
+    for routes in (
+        health.router(services.alive, ready),
+        sessions.open_router(services.sign_in, services.auth, services.subscriptions),
+        members.open_router(services.invitations),
+    ):
+        app.include_router(routes)
     for routes in (
         subscriptions.router(services.subscriptions, services.events),
         keys.router(services.keys, services.rotation),
@@ -48,8 +77,10 @@ def create_app(
         event_stream.router(services.news),
         tokens.router(services.tokens),
         audit.router(services.chain, services.refused),
+        sessions.router(services.sign_in),
+        members.router(services.members, services.invitations),
     ):
-        app.include_router(routes, dependencies=[TOKEN], responses=PROBLEMS)
+        app.include_router(routes, dependencies=[TOKEN])
     app.add_exception_handler(AditusError, on_aditus_error)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(RequestValidationError, on_validation_error)

@@ -70,6 +70,32 @@ class CreateToken(Request):
     expires_at: ReadTime | None = None
 
 
+class SignInBody(Request):
+    email: Text
+    password: Text
+
+
+class ChangePassword(Request):
+    current: Text
+    new: Text
+
+
+class CreateInvitation(Request):
+    email: Text
+    role: Role
+    locator: Text = ""
+
+
+class AcceptInvitation(Request):
+    invitation: Annotated[str, Field(max_length=200)]
+    password: Text
+
+
+class PatchMember(Request):
+    role: Role | None = None
+    team_admin_of: Annotated[list[Text], Field(max_length=100)] | None = None
+
+
 class PageQuery(Request):
     cursor: Annotated[str, Field(max_length=200)] = ""
     limit: Annotated[int, Field(ge=1, le=500)] = 100

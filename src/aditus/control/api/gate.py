@@ -1,4 +1,4 @@
-"""What every request passes first: a request id, the token, and the bound on the body."""
+"""What every request passes first: a request id, the credential, and the bound on the body."""
 
 import asyncio
 import logging
@@ -7,12 +7,16 @@ import secrets
 import time
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from aditus.control.api.cookie import cookie_of, refuse_other_sites
 from aditus.control.api.limits import Limits, source_of
 from aditus.control.api.problems import internal, problem, too_large
 from aditus.control.auth import Authenticator
@@ -26,6 +30,11 @@ BODY_SECONDS = 10.0  # between two parts of a body; a client that is slower is l
 MAX_LENGTH_DIGITS = 18  # of Content-Length
 PROTECTED = "/v1"
 """Below here nothing is answered without a token, not even that there is nothing."""
+
+OPEN = frozenset({"/v1/sign-in", "/v1/invitations/accept"})
+"""But these, which make a credential, or take one that is in the body."""
+REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND})
+"""What counts there as a failed authentication of its source."""
 
 _REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{8,64}", re.ASCII)
 _log = logging.getLogger(__name__)
@@ -79,13 +88,17 @@ class Gate:
                 if protected:
                     told["Cache-Control"] = "no-store"
                 self._answered(message["status"], time.monotonic() - began)
+                if scope["path"] in OPEN and message["status"] in REFUSED:
+                    self._limits.failed(source_of(scope.get("client")))
             await send(message)
 
         refusal: Response | None = None
         try:
-            if protected:
-                state["ask_again"] = partial(self._auth.caller, _bearer(headers))
-                state["caller"] = await self._caller(scope, headers, state["ask_again"])
+            if scope["path"] in OPEN:
+                self._limits.admit(source_of(scope.get("client")), "")
+                refuse_other_sites(scope["method"], headers)
+            elif protected:
+                await self._let_in(scope, headers, state)
             body = await _read(headers, receive)
             if body is None:
                 refusal = problem(too_large(MAX_BODY), request_id)
@@ -99,9 +112,20 @@ class Gate:
         if refusal is not None and not started:
             await refusal(scope, receive, answer)
 
-    async def _caller(self, scope: Scope, headers: Headers, ask: Callable[[], Caller]) -> Caller:
+    async def _let_in(self, scope: Scope, headers: Headers, state: dict[str, Any]) -> None:
+        """Find out who asks: by a token, else by the cookie of a session, which other sites may not use."""
+        cookie = cookie_of(Request(scope).cookies, scope["scheme"])
+        if "authorization" in headers or not cookie:
+            state["ask_again"] = partial(self._auth.caller, _bearer(headers))
+            credential, ask = headers.get("authorization", ""), state["ask_again"]
+        else:
+            refuse_other_sites(scope["method"], headers)
+            state["ask_again"] = partial(self._auth.person, cookie, is_use=False)
+            credential, ask = cookie, partial(self._auth.person, cookie)
+        state["caller"] = await self._caller(source_of(scope.get("client")), credential, ask)
+
+    async def _caller(self, source: str, credential: str, ask: Callable[[], Caller]) -> Caller:
         """Who asks, within the limits. Raises what makes the answer a 401 or a 429."""
-        source, credential = source_of(scope.get("client")), headers.get("authorization", "")
         self._limits.admit(source, credential)
         try:
             caller = await run_in_threadpool(ask)

@@ -78,9 +78,14 @@ def ensure(
         return Bootstrap(region, relay_url, relay_url_changed=changed, first=None)
 
 
+def random_password() -> SecretText:
+    """A password for somebody who did not choose one: letters and digits, 119 bits."""
+    return SecretText("".join(secrets.choice(PASSWORD_LETTERS) for _ in range(PASSWORD_LENGTH)))
+
+
 def _first_start(tx: Transaction, region: Region, now: float) -> FirstStart:
     organization_id, user_id, token_id = random_id(), random_id(), random_id()
-    password = "".join(secrets.choice(PASSWORD_LETTERS) for _ in range(PASSWORD_LENGTH))
+    password = random_password()
     secret = secrets.token_bytes(SECRET_BYTES)
     subscription = Subscription(
         random_id(), organization_id, random_id(), SUBSCRIPTION, (CAPABILITY,), (region.name,)
@@ -88,8 +93,8 @@ def _first_start(tx: Transaction, region: Region, now: float) -> FirstStart:
     subscriptions.add_organization(tx, organization_id, ORGANIZATION, now)
     regions.add(tx, region, now)
     subscriptions.add(tx, subscription, DEFAULT_KEY_QUOTA, now)
-    people.add_user(tx, user_id, organization_id, OWNER, hash_password(password), Role.OWNER, now)
+    people.add_user(tx, user_id, organization_id, OWNER, hash_password(password.reveal()), Role.OWNER, now)
     people.add_token(tx, token_id, user_id, TOKEN_NAME, token_hash(secret), Role.OWNER, None, None, now)
     made = AuditEvent(0, now, user_id, OWNER, "serve.first-start", organization_id, ORGANIZATION, region.name)
     events.add(tx, organization_id, None, made)
-    return FirstStart(OWNER, SecretText(password), format_token(token_id, secret))
+    return FirstStart(OWNER, password, format_token(token_id, secret))

@@ -4,10 +4,10 @@ import secrets
 
 from aditus.control import audit
 from aditus.control.service.context import Context, organization_permitted
+from aditus.control.service.hashing import hashed
 from aditus.control.service.refusals import refusal
 from aditus.control.service.sign_in import cookie_hash
 from aditus.crypto.keys import random_id
-from aditus.crypto.passwords import hash_password
 from aditus.domain import people as rules
 from aditus.domain.errors import AditusError, Code, invalid
 from aditus.domain.keytext import SecretText
@@ -92,15 +92,14 @@ class Invitations:
         with self._context.database.read() as tx:
             if not invitations.is_open(tx, cookie_hash(invitation), now):
                 raise _no_invitation()
-        stored = hash_password(password)
+        stored = hashed(password)
         with self._context.database.write() as tx:
             found = invitations.accept(tx, cookie_hash(invitation), now)
             if found is None:
                 raise _no_invitation()
             invitation_id, organization_id, email, role, subscription_id = found
-            if members.by_email(tx, email) is not None:
+            if not people.add_user(tx, user_id, organization_id, email, stored, role, now):
                 raise _taken()
-            people.add_user(tx, user_id, organization_id, email, stored, role, now)
             if subscription_id is not None:
                 members.set_team_admin_of(tx, user_id, [subscription_id])
             caller = Caller(user_id, email, organization_id, role)

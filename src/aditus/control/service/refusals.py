@@ -19,6 +19,11 @@ _REFUSALS = {
         "Only an owner of the organisation may do this.",
         "Ask an owner of the organisation.",
     ),
+    "people-only": (
+        Code.FORBIDDEN,
+        "Only somebody who is signed in may do this, and no token.",
+        "Sign in with email and password.",
+    ),
     "operator-only": (
         Code.FORBIDDEN,
         "Only the operator of this server may do this.",

@@ -12,11 +12,14 @@ from aditus.control.service.events import Events
 from aditus.control.service.expiry import Expiry
 from aditus.control.service.feed import KeyFeed
 from aditus.control.service.hub import Hub
+from aditus.control.service.invitations import Invitations
 from aditus.control.service.keys import Keys
+from aditus.control.service.members import Members
 from aditus.control.service.news import News
 from aditus.control.service.refused import Refused
 from aditus.control.service.reports import Reports
 from aditus.control.service.rotation import Rotation
+from aditus.control.service.sign_in import SignIn
 from aditus.control.service.subscriptions import Subscriptions
 from aditus.control.service.tokens import Tokens
 from aditus.control.service.tunnels import Tunnels
@@ -34,6 +37,9 @@ class Services:
     tunnels: Tunnels
     tokens: Tokens
     subscriptions: Subscriptions
+    sign_in: SignIn
+    members: Members
+    invitations: Invitations
     events: Events
     chain: Chain
     refused: Refused
@@ -61,6 +67,9 @@ def build(database: Database, relays: LiveRelays, now: Callable[[], float] = tim
         tunnels=Tunnels(context),
         tokens=Tokens(context),
         subscriptions=Subscriptions(context),
+        sign_in=SignIn(context),
+        members=Members(context),
+        invitations=Invitations(context),
         events=Events(context),
         chain=Chain(context),
         refused=refused,

@@ -2,11 +2,13 @@
 
 import hashlib
 import secrets
+import threading
 
 from aditus.control import audit
 from aditus.control.service.context import Context, organization_permitted
+from aditus.control.service.hashing import hashed, verified
 from aditus.crypto.keys import random_id
-from aditus.crypto.passwords import hash_password, needs_rehash, verify_password
+from aditus.crypto.passwords import needs_rehash
 from aditus.domain import people as rules
 from aditus.domain.errors import AditusError, Code, invalid
 from aditus.domain.keytext import SecretText
@@ -20,6 +22,7 @@ from aditus.store.members import StoredUser
 COOKIE_BYTES = 32
 MAX_COOKIE = 64  # characters looked at
 MAX_USER_AGENT = 200
+MAX_REFUSED = 1_000  # users and sources told apart between two records; beyond, the source is left out
 
 
 class SignIn:
@@ -27,12 +30,15 @@ class SignIn:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._lock = threading.Lock()
+        self._refused: dict[tuple[str, str], tuple[StoredUser, int]] = {}
 
     def sign_in(self, email: str, password: str, *, source: str, user_agent: str) -> SecretText:
         """Begin a session; the text is for the cookie, and is here this once.
 
         Raises unauthenticated `bad-sign-in`: one answer, after the same time, whether it is the email or the
-        password that is wrong. Of known users both outcomes are in the audit.
+        password that is wrong. Of known users both outcomes are recorded, refusals by `keep_refused`: were
+        they written here, the time that it takes would tell who is known.
         """
         now = self._context.now()
         try:
@@ -41,22 +47,13 @@ class SignIn:
             address = ""  # nobody's
         with self._context.database.read() as tx:
             user = members.by_email(tx, address)
-        good = verify_password(password, user.password_hash if user else None)
+        good = verified(password, user.password_hash if user else None)
         if user is None:
             raise _bad_sign_in()
         if not good:
-            with self._context.database.write() as tx:
-                audit.record(
-                    tx,
-                    _caller(user),
-                    "session.refused",
-                    user.user_id,
-                    user.email,
-                    now,
-                    details={"source": source},
-                )
+            self._note_refused(user, source)
             raise _bad_sign_in()
-        renewed = hash_password(password) if needs_rehash(user.password_hash) else None
+        renewed = hashed(password) if needs_rehash(user.password_hash) else None
         secret = secrets.token_urlsafe(COOKIE_BYTES)
         session_id = random_id()
         with self._context.database.write() as tx:
@@ -85,6 +82,30 @@ class SignIn:
                 details={"source": source},
             )
         return SecretText(secret)
+
+    def keep_refused(self) -> None:
+        """Record the refusals since the last time: one entry per user and source, with their number."""
+        with self._lock:
+            refused, self._refused = self._refused, {}
+        if not refused:
+            return
+        with self._context.database.write() as tx:
+            for (_, source), (user, count) in refused.items():
+                audit.record(
+                    tx,
+                    _caller(user),
+                    "session.refused",
+                    user.user_id,
+                    user.email,
+                    self._context.now(),
+                    details={"source": source, "refusals": count},
+                )
+
+    def _note_refused(self, user: StoredUser, source: str) -> None:
+        with self._lock:
+            entry = (user.user_id, source if len(self._refused) < MAX_REFUSED else "")
+            _, count = self._refused.get(entry, (user, 0))
+            self._refused[entry] = (user, count + 1)
 
     def sign_out(self, caller: Caller, cookie: str) -> None:
         """End the session of this cookie, if it is one of the caller's."""
@@ -124,7 +145,7 @@ class SignIn:
         rules.new_password(new, "new")
         with self._context.database.read() as tx:
             user = _user(tx, caller)
-        if not verify_password(current, user.password_hash):
+        if not verified(current, user.password_hash):
             raise AditusError(
                 Code.FORBIDDEN,
                 "wrong-password",
@@ -136,7 +157,7 @@ class SignIn:
             raise invalid(
                 "same-password", "That is the password that you have.", remedy="Choose another.", field="new"
             )
-        stored = hash_password(new)
+        stored = hashed(new)
         with self._context.database.write() as tx:
             members.lock(tx, user.organization_id)
             if _user(tx, caller).password_hash != user.password_hash:

@@ -14,7 +14,7 @@ from aditus.domain.errors import AditusError, Code, invalid
 from aditus.domain.keytext import SECRET_BYTES, format_token
 from aditus.domain.model import ApiToken, Caller, NewApiToken, Role
 from aditus.domain.policy import Denied, Operation, allowed
-from aditus.store import people
+from aditus.store import members, people
 from aditus.store.database import Transaction
 
 MAX_TOKENS = 100  # unrevoked ones of one user
@@ -63,6 +63,7 @@ class Tokens:
                 subscription = permitted(tx, caller, Operation.KEYS_GENERATE, locator or "0")
             elif role is not caller.role and caller.role is not Role.OWNER:
                 raise _more_than_yours("role")
+            members.lock(tx, caller.organization_id)  # nobody is removed while a token is made for them
             user_id = _user(tx, caller)
             own = {token.token_id: token for token in people.tokens_of(tx, user_id)}
             if caller.caller_id in own and _ends_later(expires_at, own[caller.caller_id].expires_at):
