@@ -154,7 +154,7 @@ def test_a_revoke_shows_what_it_cuts_and_asks_first(types: Answer) -> None:
     types("n\n")
     ended = run("keys", "revoke", "asked")
     assert (ended.code, ended.out) == (1, "")
-    assert "cuts 0 tunnels and 0 live streams; used by asking." in ended.err
+    assert "cuts 0 tunnels of 0 agents and 0 live streams; used by asking." in ended.err
     assert "Nothing is changed." in ended.err
     assert data("keys", "show", "asked")["state"] == "active"
 

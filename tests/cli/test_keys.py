@@ -1,5 +1,6 @@
 """`aditus keys`, over a real API: what is asked for is done, and what is printed where."""
 
+import dataclasses
 import json
 import sys
 from collections.abc import Iterator
@@ -96,14 +97,33 @@ def test_of_a_few_keys_each_is_named_before_they_are_revoked_and_of_many_the_sum
     monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
     ended = run("keys", "revoke", "key0", "key1")
     assert ended.code == 1
-    assert ended.err.count("cuts 1 tunnels and 3 live streams") == 2
+    assert ended.err.count("cuts 1 tunnels of 1 agents and 3 live streams") == 2
     monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
     ended = run("keys", "revoke", *names, "unknown")
-    assert "12 keys: cuts 12 tunnels and 36 live streams; used by 0 apps. 1 others" in ended.err
+    assert "12 keys: cuts 12 tunnels of 12 agents and 36 live streams; used by 0 apps. 1 others" in ended.err
     assert "key11" not in ended.said
     assert len(plane.relays.live) == 12
     assert run("keys", "revoke", *names, "unknown", "--yes").code == 4
     assert not plane.relays.live
+
+
+def test_an_agent_with_several_links_counts_once_before_a_revoke(plane: ControlPlane) -> None:
+    key, other = plane.generate("orders"), plane.generate("billing")
+    for _ in range(2):
+        plane.relays.attach(key, 5432)
+    plane.relays.attach(other, 5432)
+    told = json.loads(done("keys", "revoke", "orders", "--dry-run", "-o", "json").out)
+    assert [(one["cut"]["tunnels"], one["agents"]) for one in told["results"]] == [(2, 1)]
+    assert done("keys", "revoke", "orders", "--dry-run").out.split()[-6:-2] == ["revoked", "2", "0", "1"]
+    assert len(plane.relays.live) == 3
+
+
+def test_a_key_shows_how_many_agents_still_use_its_old_secret(plane: ControlPlane) -> None:
+    key = plane.generate("orders")
+    plane.relays.attach(key, 5432)
+    plane.relays.live = [dataclasses.replace(one, old_secret=True) for one in plane.relays.live]
+    assert "aditus keys show orders" in done("keys", "rotate", "orders").err
+    assert "; 1 agents still use the old one" in done("keys", "show", "orders").out
 
 
 def test_finished_streams_are_listed_as_they_are_asked_for(plane: ControlPlane) -> None:

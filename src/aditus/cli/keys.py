@@ -94,7 +94,7 @@ def generate(
     if public_file is not None:
         _of_own_pair(new.key, output)
         return
-    _hand_over(new, output)
+    _hand_over(new, output, "The key was generated, but its secret is lost: revoke it, generate another.")
     if output == "text":
         _explain(new)
 
@@ -220,13 +220,17 @@ def rotate(
     if public_key is not None:
         _of_own_pair(new.key, output)
         return
-    _hand_over(new, output)
+    _hand_over(
+        new,
+        output,
+        "The new secret was made, but it is lost: rotate again with --now, which ends the others.",
+    )
     if output == "text":
         say(f"{new.key.access_key_id} ({new.key.key_id}) has a new secret. It is on stdout, this once.")
         if now:
             say("The old one has ended; its agents need the new one.")
         else:
-            say("Give it to all agents: `aditus tunnels list` shows which of them still use the old one.")
+            say(f"Give it to all agents; who still uses the old one: aditus keys show {access_key_id}")
 
 
 @command.command(
@@ -333,19 +337,21 @@ def _rotation(key: AccessKey) -> str:
     if key.rotation is None:
         return ""
     since = f"since {when(key.rotation.started_at)}"
+    old = key.rotation.old_instances
+    users = "" if old is None else f"; {old} agents still use the old one"
     if key.rotation.ends_at is None:
-        return f"{since}; the new secret was not used yet"
-    return f"{since}; the old secret ends {when(key.rotation.ends_at)}"
+        return f"{since}; the new secret was not used yet{users}"
+    return f"{since}; the old secret ends {when(key.rotation.ends_at)}{users}"
 
 
-def _hand_over(new: NewAccessKey, output: Format) -> None:
-    """Print the secret, this once."""
+def _hand_over(new: NewAccessKey, output: Format, if_lost: str) -> None:
+    """Print the secret, this once; `if_lost` says what to do when it cannot be printed."""
     if new.secret is None:
         raise AditusError(
             Code.INTERNAL,
             "no-secret",
             "The server made the secret and did not send it.",
-            remedy="Revoke the key and generate another one.",
+            remedy="Tell whoever runs the server; it is older than this program, or broken.",
         )
     try:
         if output == "json":
@@ -353,9 +359,7 @@ def _hand_over(new: NewAccessKey, output: Format) -> None:
         else:
             write(new.secret.reveal())
     except click.ClickException as error:
-        raise click.ClickException(
-            f"{error.message} The secret was made, but it is lost: revoke the key, generate another."
-        ) from error
+        raise click.ClickException(f"{error.message} {if_lost}") from error
 
 
 def _public_key(file: str | None) -> bytes | None:

@@ -43,9 +43,10 @@ def verify(
     proxy: str | None,
     output: Format,
 ) -> None:
-    """Check a secret access key: offline for typos, with --online whether it is accepted.
+    """Check a secret access key for typos, or with a relay.
 
-    It is read from FILE, - or nothing being stdin. The relay gets a proof that is good for a minute, never
+    It is read from FILE, - or nothing being stdin; offline, form and checksum are checked. With --online, a
+    relay says whether it accepts the secret: it gets a proof that is good for a minute, never
     the secret; no tunnel comes of it. Ends with 2 if the secret has a typo, 3 if the relay refuses it, 6 if
     the relay cannot be asked.
     """
