@@ -1,23 +1,15 @@
-"""What routes share: who asks, where, and how an error of theirs looks in the OpenAPI document."""
+"""What routes share: who asks, and where."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Header, Path, Request, Security
 from fastapi.security import HTTPBearer
 
-from aditus.control.api.answers import Problem
-from aditus.control.api.problems import MEDIA_TYPE
 from aditus.domain.model import Caller
 
 SUBSCRIPTION = "/v1/subscriptions/{locator}"
 ACCESS_KEYS = SUBSCRIPTION + "/regions/{region}/access-keys"
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "Anything else",
-        "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
-    }
-}
 TOKEN = Security(HTTPBearer(auto_error=False, description="An API token, adtp_…"))
 """For the OpenAPI document alone: the gate has checked the token before any route is looked for."""
 
