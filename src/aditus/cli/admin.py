@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from aditus.cli import operate
 from aditus.cli.output import say
 from aditus.config.surroundings import Surroundings
 
@@ -11,6 +12,17 @@ from aditus.config.surroundings import Surroundings
 @click.group()
 def command() -> None:
     """Administer the server at its own machine."""
+
+
+for _command in (
+    operate.region,
+    operate.organization,
+    operate.subscription,
+    operate.capability,
+    operate.user,
+    operate.reset_password,
+):
+    command.add_command(_command)
 
 
 @command.command(

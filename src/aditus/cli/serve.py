@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
+from aditus.cli.installed import server_needed
 from aditus.config import serve as defaults
 from aditus.config.serve import ServeOptions, serve_config
 from aditus.config.surroundings import Surroundings
-from aditus.domain.errors import invalid
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -64,14 +64,6 @@ def command(**options: Any) -> int:
     SIGTERM lets running streams finish for some seconds, Ctrl-C ends everything at once.
     """
     config = serve_config(ServeOptions(**options), Surroundings.of_process())
-    try:
+    with server_needed():
         from aditus.wiring import serve as wiring
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("aditus."):
-            raise
-        raise invalid(
-            "no-server",
-            f"The server is not installed here: it needs {error.name}.",
-            remedy="Install it with: pip install 'aditus[server]'.",
-        ) from error
     return wiring.run(config)

@@ -78,7 +78,7 @@ def serve_config(options: ServeOptions, surroundings: Surroundings) -> ServeConf
             remedy="Give both, or neither for the development certificate.",
             field="tls_cert" if options.tls_cert is None else "tls_key",
         )
-    database_url, notices = _database_url(options, surroundings)
+    database_url, notices = read_database_url(options.database_url_file, surroundings)
     return ServeConfig(
         data=options.data.absolute(),
         api_listen=Address.parse(options.api_listen, "--api-listen"),
@@ -103,13 +103,17 @@ def serve_config(options: ServeOptions, surroundings: Surroundings) -> ServeConf
     )
 
 
-def _database_url(
-    options: ServeOptions, surroundings: Surroundings
+def read_database_url(
+    file: str | None, surroundings: Surroundings
 ) -> tuple[SecretText | None, tuple[str, ...]]:
-    if options.database_url_file is None:
+    """The URL of a PostgreSQL, from `--database-url-file`, else from the environment, and warnings.
+
+    None: there is none. Raises `AditusError` (invalid).
+    """
+    if file is None:
         variable = surroundings.variable(DATABASE_VARIABLE)
         return (SecretText(variable) if variable else None), ()
-    url, notices = read_secret(options.database_url_file, "--database-url-file", surroundings)
+    url, notices = read_secret(file, "--database-url-file", surroundings)
     if not url.reveal():
         raise invalid(
             "no-database-url",

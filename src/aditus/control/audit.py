@@ -17,6 +17,11 @@ def relay(organization_id: str, region: str) -> Caller:
     return Caller("relay", f"relay of {region}", organization_id, Role.OWNER)
 
 
+def operator(organization_id: str) -> Caller:
+    """Who acts at the server's own machine, with `aditus admin`."""
+    return Caller("operator", "operator", organization_id, Role.OWNER)
+
+
 def record(
     tx: Transaction,
     caller: Caller,

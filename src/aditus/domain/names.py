@@ -31,6 +31,16 @@ def app_name(text: str) -> str:
     return _name(text, "name", "An app name")
 
 
+def organization_name(text: str) -> str:
+    """The name of an organisation, in NFC, by the rules of `access_key_id`."""
+    return _name(text, "organization", "An organisation name")
+
+
+def subscription_name(text: str) -> str:
+    """The name of a subscription, in NFC, by the rules of `access_key_id`."""
+    return _name(text, "name", "A subscription name")
+
+
 def region_name(text: str) -> str:
     """A region's name: 1 to 32 of a-z, 0-9 and - (it is a part of every secret access key)."""
     return _label(text, "region", "A region name")
