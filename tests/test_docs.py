@@ -101,6 +101,17 @@ def every_command(command: click.Command = root) -> Iterator[click.Command]:
             yield from every_command(child)
 
 
+def command_paths(command: click.Command = root, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words of each command that does something itself."""
+    if not isinstance(command, click.Group):
+        yield path
+        return
+    for name in command.list_commands(click.Context(command)):
+        child = command.get_command(click.Context(command), name)
+        assert child
+        yield from command_paths(child, (*path, name))
+
+
 def row_cells(text: str, heading: str) -> list[list[str]]:
     """The rows of the first table under a heading, without its head."""
     section = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
@@ -119,6 +130,23 @@ def test_every_command_line_to_type_is_one_that_aditus_understands(page: str) ->
                 command, rest = found(words)
                 assert not isinstance(command, click.Group), f"aditus {' '.join(words)}: of what?"
                 command.make_context("aditus", rest)  # parses, and runs nothing
+
+
+@pytest.mark.parametrize(
+    "words",
+    [path for path in command_paths() if path[0] != "admin" or len(path) == 2],  # deeper ones have none yet
+    ids=" ".join,
+)
+def test_every_command_has_an_example_in_its_help_that_aditus_understands(words: tuple[str, ...]) -> None:
+    command, _ = found(list(words))
+    text = f"{command.help}\n{command.epilog}".replace("\\\n", " ")
+    lines = re.findall(r"^ +(aditus .*)", text, re.MULTILINE)
+    examples = [re.split(" {4,}", line)[0] for line in lines]  # what follows is told to people
+    assert any(example.startswith(" ".join(["aditus", *words])) for example in examples)
+    for program, *given in (one for example in examples for one in command_lines(example)):
+        if program == "aditus":
+            meant, rest = found(given)
+            meant.make_context("aditus", rest)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -28,7 +28,7 @@ def command() -> None:
     """Create apps, and associate them with access keys. APP is a name or an app_id."""
 
 
-@command.command()
+@command.command(epilog="\b\nExample:\n  aditus apps create shop --capability integration")
 @click.argument("name")
 @click.option("--capability", required=True, help="What it runs on; its access key must have the same.")
 @output_option
@@ -38,7 +38,7 @@ def create(client: "Client", name: str, capability: str, output: Format) -> None
     _print(client.create_app(name, capability), output)
 
 
-@command.command("list")
+@command.command("list", epilog="\b\nExample:\n  aditus apps list")
 @output_option
 @asks_api
 def list_(client: "Client", output: Format) -> None:
@@ -64,7 +64,7 @@ def list_(client: "Client", output: Format) -> None:
     )
 
 
-@command.command()
+@command.command(epilog="\b\nExample:\n  aditus apps show shop")
 @_APP
 @output_option
 @asks_api
@@ -77,7 +77,7 @@ def show(client: "Client", app: str, output: Format) -> None:
     write_record({**_record(status.app), "tunnels": status.tunnels, "ports": status.ports})
 
 
-@command.command()
+@command.command(epilog="\b\nExample:\n  aditus apps rename shop store")
 @_APP
 @click.argument("name")
 @output_option
@@ -87,7 +87,7 @@ def rename(client: "Client", app: str, name: str, output: Format) -> None:
     _print(client.rename_app(app, name), output)
 
 
-@command.command()
+@command.command(epilog="\b\nExample:\n  aditus apps delete shop --yes")
 @_APP
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @asks_api
@@ -101,7 +101,7 @@ def delete(client: "Client", app: str, yes: bool) -> int:
     return exits.OK
 
 
-@command.command()
+@command.command(epilog="\b\nExample:\n  aditus apps associate shop orders")
 @_APP
 @click.argument("access_key_id")
 @region_option
@@ -115,7 +115,7 @@ def associate(client: "Client", app: str, access_key_id: str, region: str, outpu
     _print(client.associate(app, access_key_id, region=region), output)
 
 
-@command.command()
+@command.command(epilog="\b\nExample:\n  aditus apps dissociate shop")
 @_APP
 @output_option
 @asks_api

@@ -33,7 +33,7 @@ def command() -> None:
     """Read the audit log, and prove that nobody has changed it."""
 
 
-@command.command("list")
+@command.command("list", epilog="\b\nExample:\n  aditus audit list --limit 20")
 @click.option(
     "--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many entries."
 )
@@ -115,7 +115,7 @@ def export(client: "Client", since: float | None) -> None:
         write(line)
 
 
-@command.command()
+@command.command(epilog="\b\nExample:\n  aditus audit strangers")
 @output_option
 @asks_api
 def strangers(client: "Client", output: Format) -> None:

@@ -99,7 +99,7 @@ def generate(
         _explain(new)
 
 
-@command.command("list")
+@command.command("list", epilog="\b\nExample:\n  aditus keys list --state active")
 @click.option("--state", type=_STATES, help="Only keys in this state.")
 @region_option
 @output_option
@@ -132,7 +132,7 @@ def list_(client: "Client", state: str | None, region: str, output: Format) -> N
     )
 
 
-@command.command()
+@command.command(epilog="\b\nExample:\n  aditus keys show orders -o json")
 @_ID
 @region_option
 @output_option
@@ -145,7 +145,7 @@ def show(client: "Client", access_key_id: str, region: str, output: Format) -> N
     _print(client.show_key(access_key_id, region=region), output)
 
 
-@command.command()
+@command.command(epilog="\b\nExample:\n  aditus keys suspend orders")
 @_ID
 @region_option
 @output_option
@@ -170,7 +170,7 @@ def suspend(client: "Client", access_key_id: str, region: str, output: Format) -
         say(f"Not yet confirmed by: {', '.join(result.pending_relays)}. Their tunnels may still be up.")
 
 
-@command.command()
+@command.command(epilog="\b\nExample:\n  aditus keys resume orders")
 @_ID
 @region_option
 @output_option

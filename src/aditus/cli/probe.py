@@ -15,7 +15,7 @@ from aditus.domain.errors import AditusError, Code, invalid
 ANSWER_SECONDS = 10.0  # of one try
 
 
-@click.command()
+@click.command(epilog="\b\nExample:\n  aditus probe --http http://127.0.0.1:3127/readyz --retries 60")
 @click.option("--http", "url", required=True, metavar="URL", help="The page to ask for.")
 @click.option(
     "--interval",

@@ -17,7 +17,7 @@ def command() -> None:
     """Create, list and revoke API tokens."""
 
 
-@command.command()
+@command.command(epilog="\b\nExample:\n  aditus tokens create ci --role team_admin --expires 90d > ci.token")
 @click.argument("name")
 @click.option(
     "--role",
@@ -53,7 +53,7 @@ def create(
         say(f"Token {new.token.name} ({new.token.token_id}), role {new.token.role}: it is shown this once.")
 
 
-@command.command("list")
+@command.command("list", epilog="\b\nExample:\n  aditus tokens list")
 @output_option
 @asks_api
 def list_(client: "Client", output: Format) -> None:
@@ -74,7 +74,7 @@ def list_(client: "Client", output: Format) -> None:
     )
 
 
-@command.command()
+@command.command(epilog="\b\nExample:\n  aditus tokens revoke 4gTkAbCdEf01")
 @click.argument("token_id")
 @asks_api
 def revoke(client: "Client", token_id: str) -> None:

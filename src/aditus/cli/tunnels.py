@@ -35,7 +35,7 @@ def command() -> None:
     """Show live tunnels, and cut them."""
 
 
-@command.command("list")
+@command.command("list", epilog="\b\nExample:\n  aditus tunnels list")
 @output_option
 @asks_api
 def list_(client: "Client", output: Format) -> None:
@@ -47,7 +47,7 @@ def list_(client: "Client", output: Format) -> None:
         write_table(COLUMNS, map(_row, tunnels))
 
 
-@command.command()
+@command.command(epilog="\b\nExample:\n  aditus tunnels watch --interval 5")
 @click.option(
     "--interval",
     type=click.FloatRange(0.1, 3600),
@@ -78,7 +78,7 @@ def watch(client: "Client", interval: float, output: Format) -> None:
             time.sleep(interval)
 
 
-@command.command()
+@command.command(epilog="\b\nExample:\n  aditus tunnels cut 0123456789abcdef")
 @click.argument("tunnel")
 @asks_api
 def cut(client: "Client", tunnel: str) -> None:

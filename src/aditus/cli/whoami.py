@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from aditus.client.rest import Client
 
 
-@click.command()
+@click.command(epilog="\b\nExample:\n  aditus whoami")
 @output_option
 @asks_api
 def command(client: "Client", output: Format) -> None:
