@@ -88,8 +88,11 @@ class Operation(StrEnum):
     INVITATIONS_LIST = "invitations.list"
     INVITATIONS_DELETE = "invitations.delete"
     REGIONS_ADD = "regions.add"
-    CAPABILITIES_ADD = "capabilities.add"
+    REGIONS_LIST = "regions.list"
     SUBSCRIPTIONS_ADD = "subscriptions.add"
+    SUBSCRIPTIONS_LIST = "subscriptions.list"  # those that the caller may see
+    CAPABILITIES_ADD = "capabilities.add"
+    CAPABILITIES_REMOVE = "capabilities.remove"
 
 
 _EVERYONE = frozenset({Role.OWNER, Role.TEAM_ADMIN, Role.MEMBER})
@@ -113,8 +116,9 @@ OF_ORGANIZATION: Mapping[Operation, frozenset[Role]] = MappingProxyType(
         Operation.INVITATIONS_LIST: _OWNERS,
         Operation.INVITATIONS_DELETE: _OWNERS,
         Operation.REGIONS_ADD: _OPERATOR,
-        Operation.CAPABILITIES_ADD: _OPERATOR,
-        Operation.SUBSCRIPTIONS_ADD: _OPERATOR,
+        Operation.REGIONS_LIST: _OWNERS,
+        Operation.SUBSCRIPTIONS_ADD: _OWNERS,
+        Operation.SUBSCRIPTIONS_LIST: _EVERYONE,
     }
 )
 """Operations that concern no single subscription, and the roles that may do them."""
@@ -144,6 +148,8 @@ OF_SUBSCRIPTION: Mapping[Operation, frozenset[Role]] = MappingProxyType(
         Operation.AUDIT_VERIFY: _OWNERS,
         Operation.AUDIT_EXPORT: _OWNERS,
         Operation.STRANGERS_LIST: _OWNERS,
+        Operation.CAPABILITIES_ADD: _OWNERS,
+        Operation.CAPABILITIES_REMOVE: _OWNERS,
     }
 )
 """Operations within one subscription, and the roles that may do them there."""
