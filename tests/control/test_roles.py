@@ -55,7 +55,18 @@ ROWS = (
     ),
     Row(Operation.INVITATIONS_LIST, "GET", "/v1/invitations"),
     Row(Operation.INVITATIONS_DELETE, "DELETE", "/v1/invitations/{invitation_id}"),
+    Row(Operation.REGIONS_LIST, "GET", "/v1/regions"),
+    Row(Operation.SUBSCRIPTIONS_LIST, "GET", "/v1/subscriptions"),
+    Row(
+        Operation.SUBSCRIPTIONS_ADD,
+        "POST",
+        "/v1/subscriptions",
+        {"name": "{new}", "regions": ["{region}"], "capabilities": [CAPABILITY]},
+    ),
     Row(Operation.SUBSCRIPTION_SHOW, "GET", OURS),
+    Row(Operation.SUBSCRIPTION_SHOW, "GET", OURS + "/regions"),
+    Row(Operation.CAPABILITIES_ADD, "PUT", OURS + "/regions/{region}/capabilities/{capability}"),
+    Row(Operation.CAPABILITIES_REMOVE, "DELETE", OURS + "/regions/{region}/capabilities/{capability}"),
     Row(Operation.KEYS_GENERATE, "POST", KEYS, {"access_key_id": "{new}", "capability": CAPABILITY}),
     Row(Operation.KEYS_LIST, "GET", KEYS),
     Row(Operation.KEYS_LIST, "GET", KEY),
@@ -137,6 +148,9 @@ class World:
             return plane.subscription.locator
         if name == "region":
             return REGION
+        if name == "capability":
+            plane.services.subscriptions.add_capability(owner, "0", REGION, new.lower())
+            return new.lower()
         if name == "access_key_id":
             return plane.generate(new).access_key_id
         if name == "tunnel_id":
@@ -157,6 +171,7 @@ class World:
 
     def ask(self, row: Row, who: str) -> tuple[int, str]:
         """Status and reason of a real request."""
+        self.plane.clock.now += 1  # what is made later is younger, and so never the subscription 0
         sent = f"{row.path}{row.query} {json.dumps(row.body)}"
         for name in sorted(set(re.findall(r"\{(\w+)\}", sent))):
             sent = sent.replace(f"{{{name}}}", self.thing(name, who))

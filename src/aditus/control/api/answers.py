@@ -8,6 +8,7 @@ from aditus.control.api.texts import SentTime
 from aditus.domain.audit_chain import Fault
 from aditus.domain.model import KeyState, NewAccessKey, NewApiToken, Role, SubscriptionInfo, UserInfo
 from aditus.domain.people import NewInvitation
+from aditus.domain.tenants import SubscriptionRegion
 
 
 class Answer(BaseModel):
@@ -289,6 +290,24 @@ class SubscriptionAnswer(Answer):
             regions=list(one.regions),
             quotas=QuotasAnswer(access_keys=used),
         )
+
+
+class RegionAnswer(Answer):
+    name: str
+    relay_url: str
+
+
+class SubscriptionRegionAnswer(Answer):
+    """What a subscription may use in one region."""
+
+    region: str
+    capabilities: list[str]
+    access_keys: QuotaAnswer
+
+    @classmethod
+    def of(cls, found: SubscriptionRegion) -> "SubscriptionRegionAnswer":
+        quota = QuotaAnswer(used=found.used, limit=found.limit)
+        return cls(region=found.region, capabilities=list(found.capabilities), access_keys=quota)
 
 
 class TokenAnswer(Answer):

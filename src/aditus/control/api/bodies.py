@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 from aditus.control.api.texts import ReadTime
 from aditus.control.service.rotation import LONGEST_GRACE
 from aditus.control.service.rules import MAX_PORTS, MAX_SOURCES
+from aditus.control.service.tenants import MAX_CAPABILITIES
 from aditus.domain.model import Role
 
 Text = Annotated[str, Field(max_length=2000)]
@@ -61,6 +62,12 @@ class CreateApp(Request):
 
 class PatchApp(Request):
     name: Text = ""
+
+
+class CreateSubscription(Request):
+    name: Text
+    regions: Annotated[list[Text], Field(min_length=1, max_length=100)]
+    capabilities: Annotated[list[Text], Field(min_length=1, max_length=MAX_CAPABILITIES)]
 
 
 class CreateToken(Request):

@@ -106,7 +106,8 @@ def remove_capability(
 
     Raises `AditusError` not-found.
     """
-    if not tenants.remove_capability(tx, subscription.subscription_id, region, capability):
+    known = capability in subscription.capabilities  # what is none at all never reaches the database
+    if not known or not tenants.remove_capability(tx, subscription.subscription_id, region, capability):
         raise AditusError(
             Code.NOT_FOUND,
             "not-found",
