@@ -203,6 +203,7 @@ def test_the_readme_shows_what_serve_says() -> None:
         relay_address=config.relay_listen,
         ca_file="/tmp/aditus/tour/ca.pem",
         first_start=True,
+        has_owner_token=True,
     )
     shown = next(body for body in blocks(README, "console") if "aditus serve" in body)
     assert said.getvalue() in shown

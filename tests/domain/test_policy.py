@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from aditus.domain.model import AccessKey, App, Caller, KeyState, RelayKey, RelaySecret, Role, Subscription
 from aditus.domain.policy import (
     OF_ORGANIZATION,
+    OF_PERSON,
     OF_SUBSCRIPTION,
     Denied,
     Granted,
@@ -91,15 +92,15 @@ def test_what_is_another_organisations_is_not_there(operation: Operation, caller
 @pytest.mark.parametrize("caller", [OWNER, MEMBER, TEAM_ADMIN])
 def test_everyone_has_tokens_sessions_and_a_password_of_their_own(caller: Caller) -> None:
     for operation in (
-        Operation.SESSIONS_LIST,
-        Operation.SESSIONS_END,
-        Operation.PASSWORD_CHANGE,
         Operation.USERINFO_SHOW,
         Operation.TOKENS_CREATE,
         Operation.TOKENS_LIST,
         Operation.TOKENS_REVOKE,
     ):
         assert allowed(operation, caller, None)
+    for operation in OF_PERSON:
+        assert allowed(operation, replace(caller, is_person=True), None)
+        assert allowed(operation, caller, None) == Denied("people-only")  # a token
 
 
 def test_members_and_invitations_are_the_owners_matter() -> None:

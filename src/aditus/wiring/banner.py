@@ -21,6 +21,7 @@ def show(
     relay_address: Address,
     ca_file: str,
     first_start: bool,
+    has_owner_token: bool,
 ) -> None:
     """Write the banner; coloured on a terminal alone. `ca_file` is empty where agents need none."""
     coloured = out.isatty() and "NO_COLOR" not in os.environ
@@ -29,7 +30,7 @@ def show(
     api_trust = f" ADITUS_CA_FILE={quote(ca_file)}" if ca_file and api_url.startswith("https:") else ""
     owner_token = config.data / OWNER_TOKEN
     # With PostgreSQL another server may have made the owner, and has the token in its own folder.
-    token = f"$(cat {quote(str(owner_token))})" if owner_token.exists() else "<the owner's>"
+    token = f"$(cat {quote(str(owner_token))})" if has_owner_token else "<the owner's>"
     apps = f"{config.app_listen}:<app port>" if config.app_listen else "off"
     lines = [
         f"{bold}Aditus {__version__}{reset}, region {config.region}",
@@ -44,7 +45,7 @@ def show(
         f"  aditus connect --access-key-file - -s 5432:db.internal:5432{trust}  <its Connect URL>",
         "",
     ]
-    if not owner_token.exists():
+    if not has_owner_token:
         lines.insert(
             lines.index(""),
             f"  owner's token  not in {config.data}: whoever started first has it, or moved it",

@@ -80,6 +80,7 @@ async def _main(config: ServeConfig) -> int:
                 relay_address=server.relay_address,
                 ca_file=server.ca_file,
                 first_start=server.made.first is not None,
+                has_owner_token=(config.data / data_folder.OWNER_TOKEN).exists(),
             )
             _log.info("serving")
             number = await stop.get()
