@@ -31,9 +31,8 @@ def tell_errors(document: dict[str, Any]) -> None:
     schemas["Problem"] = Problem.model_json_schema()
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            operation["responses"] |= {
-                str(status): _response(status) for status in sorted(_errors(path, method, operation))
-            }
+            told = {str(status): _response(status) for status in _errors(path, method, operation)}
+            operation["responses"] = dict(sorted((operation["responses"] | told).items()))
 
 
 def _response(status: int) -> dict[str, Any]:
