@@ -14,7 +14,7 @@ import pytest
 from aditus.crypto.keys import generate_pair, random_connect_id, random_id
 from aditus.crypto.proof import KeySigner
 from aditus.domain.keytext import format_access_key, parse_access_key
-from aditus.domain.model import KeyState
+from aditus.domain.model import KeyChanges, KeyState
 from aditus.wire import frames
 from aditus.wire.frames import FrameType, Role, Verdict
 from tests.ends import free_port, on_linux, resident, until
@@ -65,6 +65,20 @@ async def test_every_public_name_of_the_relay_is_an_audience(site: Site) -> None
     key = site.make_key()
     other_name = f"127.0.0.1:{site.relay_url.port}"
     assert (await dial(site, key.url.path, proof(site, key, audience=other_name))).status == 101
+
+
+async def test_a_key_of_another_region_is_unknown_here_whatever_its_proof_claims(site: Site) -> None:
+    key = site.make_key()
+    elsewhere = dataclasses.replace(
+        site.known(key), key_id=random_id(), connect_id=random_connect_id(), region="elsewhere"
+    )
+    epoch = site.relay.epoch
+    assert site.relay.apply(KeyChanges("elsewhere", epoch + 10, (elsewhere,)), time.monotonic()) == []
+    assert site.relay.epoch == epoch
+    secret = format_access_key(REGION, elsewhere.key_id, parse_access_key(key.secret.reveal()).secret)
+    moved = Key("moved", elsewhere.key_id, secret, site.relay_url.connect(elsewhere.connect_id))
+    assert refused(await dial(site, "/connect", proof(site, moved))) == (401, "bad-proof")
+    assert refused(await dial(site, moved.url.path, proof(site, moved))) == (404, "no-such-url")
 
 
 @pytest.mark.parametrize("what", ["another key's signature", "a word", "an unknown key", "a changed claim"])

@@ -46,6 +46,7 @@ class Relay:
         self.reporter = Reporter()
         """What is to be kept of what happens here."""
         self._resources = resources
+        self._region = settings.region
         self._keyring = Keyring()
         self._registry = Registry()
         self._ingress = Ingress(settings, Opener(self._keyring, self._registry), self.reporter)
@@ -119,7 +120,12 @@ class Relay:
     # --- the key feed --------------------------------------------------------------------------
 
     def apply(self, changes: KeyChanges, committed_at: float) -> list[Cut]:
-        """Know these keys from now on, and cut what they forbid: a `Cut` for each that lost its right."""
+        """Know these keys from now on, and cut what they forbid: a `Cut` for each that lost its right.
+
+        Keys of another region are no business of this relay, though its server's API may change them.
+        """
+        if changes.region != self._region:
+            return []
         before = {key.key_id: self._keyring.get(key.key_id) for key in changes.keys}
         self._keyring.apply(changes)
         known = [self._keyring.get(key.key_id) or key for key in changes.keys]
