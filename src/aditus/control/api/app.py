@@ -12,6 +12,7 @@ from aditus import __version__
 from aditus.control.api import (
     apps,
     audit,
+    docs_page,
     event_stream,
     health,
     keys,
@@ -56,7 +57,7 @@ def create_app(
         title="Aditus",
         summary="Access keys, apps and live tunnels",
         version=__version__,
-        docs_url=None,  # it would load scripts from a CDN
+        docs_url=None,  # it would load scripts from a CDN: see docs_page
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
@@ -81,6 +82,7 @@ def create_app(
         members.router(services.members, services.invitations),
     ):
         app.include_router(routes, dependencies=[TOKEN])
+    app.include_router(docs_page.router(app.openapi))
     app.add_exception_handler(AditusError, on_aditus_error)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(RequestValidationError, on_validation_error)
