@@ -19,6 +19,7 @@ from aditus.domain.audit_chain import (
     digest,
     entry,
     parse_head,
+    verify_lines,
 )
 from aditus.domain.errors import AditusError
 
@@ -222,3 +223,46 @@ def test_a_head_is_what_was_printed(text: str) -> None:
     assert parse_head(f" {made}\n") == made
     with pytest.raises(AditusError, match="SEQUENCE:HASH"):
         parse_head(text)
+
+
+def exported(entries: Chain) -> list[str]:
+    return [json.dumps({**content, "hash": stored}) for content, stored in entries]
+
+
+def test_an_export_is_verified_line_by_line_wherever_it_begins() -> None:
+    made = chain(5)
+    assert verify_lines(exported(made)).ok
+    middle = verify_lines(exported(made[2:]), head(made))
+    assert (middle.ok, middle.first, middle.entries, middle.head) == (True, 3, 3, head(made))
+    assert verify_lines([]).ok
+
+
+@pytest.mark.parametrize("line", ["no json", "[]", "7", "{}", '{"sequence": 2}', "[" * 100_000])
+def test_a_line_that_is_no_entry_is_a_break_at_its_place(line: str) -> None:
+    lines = exported(chain(3))
+    lines[1] = line
+    found = verify_lines(lines)
+    assert not found.ok
+    assert found.fault is not None
+    assert found.fault.sequence == 2
+
+
+def test_a_kept_head_that_the_export_does_not_reach_or_lead_from_is_missed() -> None:
+    made = chain(6)
+    late = verify_lines(exported(made[4:]), head(made[:2]))
+    assert late.fault == Break(Fault.MISSING, 3)
+    early = verify_lines(exported(made[:3]), head(made))
+    assert early.fault == Break(Fault.CUT_OFF, 4)
+
+
+def test_a_content_that_has_no_json_holds_nothing() -> None:
+    verifier = Verifier()
+    verifier.see({"sequence": 1, "previous_hash": NOTHING, "at": float("nan")}, "0" * 64)
+    assert verifier.end().fault == Break(Fault.CHANGED, 1)
+
+
+def test_a_chain_that_ends_in_another_hash_than_the_stored_head_was_rewritten() -> None:
+    verifier = Verifier()
+    for content, stored in chain(3):
+        verifier.see(content, stored)
+    assert verifier.end(Head(3, "f" * 64)).fault == Break(Fault.CHANGED, 3)

@@ -94,3 +94,10 @@ def test_labels_are_short_and_plain(check: Callable[[str], str], field: str) -> 
     assert check("a" * 32) == "a" * 32
     for name in ("", "a" * 33, "EU", "a_b", "a.b", "é", "a\n", "٣"):
         assert refused(check, name).field == field
+
+
+@pytest.mark.parametrize("check", [names.organization_name, names.subscription_name, names.app_name])
+def test_tenants_and_apps_are_called_by_the_same_rules(check: Callable[[str], str]) -> None:
+    assert check("Orders (production)") == "Orders (production)"
+    for name in ("", "-x", "a/b", " a", "x" * 51):
+        assert refused(check, name).remedy
