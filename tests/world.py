@@ -292,11 +292,12 @@ class World(Site):
         app_listen: str | None = LOOPBACK,
         api_port: int = 0,
         relay_port: int = 0,
+        metrics_port: int | None = None,
     ) -> None:
         super().__init__(folder, app_listen=app_listen)
         self.server: Server
         self.client: Client
-        self._config = serve_config(folder, region, app_listen, api_port, relay_port)
+        self._config = serve_config(folder, region, app_listen, api_port, relay_port, metrics_port)
 
     async def __aenter__(self) -> "World":
         await super().__aenter__()
@@ -331,6 +332,7 @@ def serve_config(
     app_listen: str | None = LOOPBACK,
     api_port: int = 0,
     relay_port: int = 0,
+    metrics_port: int | None = None,
 ) -> ServeConfig:
     """What `aditus serve` is told here: everything on loopback, on free ports."""
     return ServeConfig(
@@ -344,8 +346,8 @@ def serve_config(
         tls_cert=None,
         tls_key=None,
         trusted_proxies=(),
-        metrics_listen=None,
-        metrics_named=False,
+        metrics_listen=None if metrics_port is None else Address(LOOPBACK, metrics_port),
+        metrics_named=metrics_port is not None,
         log_format="text",
         log_file=None,
         debug=False,
