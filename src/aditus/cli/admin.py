@@ -33,7 +33,10 @@ Example:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="The folder of `serve`.")
 def backup(file: Path, data: Path) -> None:
-    """Write the SQLite database into FILE, also while the server runs."""
+    """Write the SQLite database into FILE.
+
+    The server may run meanwhile.
+    """
     from aditus.wiring import backup as program
 
     program.run(data, file, Surroundings.of_process())

@@ -59,7 +59,7 @@ def _quota_type() -> click.IntRange:
 
 @click.group()
 def region() -> None:
-    """Sets of relays with public names of their own."""
+    """Sets of relays, with their names."""
 
 
 @region.command("add")
@@ -121,7 +121,7 @@ def list_organizations(operator: "Operate", output: Format) -> None:
 
 @click.group()
 def subscription() -> None:
-    """What organizations may use, and how many access keys they may have."""
+    """What organizations may use."""
 
 
 @subscription.command("add")
@@ -158,7 +158,7 @@ def add_subscription(
 @output_option
 @operates
 def list_subscriptions(operator: "Operate", output: Format) -> None:
-    """List the subscriptions, a row for each of their regions."""
+    """List the subscriptions."""
     found = operator.subscription_regions()
     if output == "json":
         write_json(found)
@@ -178,9 +178,10 @@ def list_subscriptions(operator: "Operate", output: Format) -> None:
 @_region_option
 @operates
 def quota(operator: "Operate", locator: str, number: int, region: str) -> None:
-    """Set how many unrevoked access keys a subscription may have in a region.
+    """Set how many access keys there may be.
 
-    Keys above a lower quota stay; there are no new ones then.
+    Of a subscription in a region, revoked ones not counted. Keys above a lower quota
+    stay; there are no new ones then.
     """
     operator.set_key_quota(locator, region, number)
     say(f"The quota is {number} now.")
@@ -197,7 +198,10 @@ def capability() -> None:
 @_region_option
 @operates
 def add_capability(operator: "Operate", name: str, subscription: str, region: str) -> None:
-    """Give a subscription a capability in a region, and that region with it."""
+    """Give a subscription a capability.
+
+    It gets the region with it, if it did not have that.
+    """
     added = operator.add_capability(subscription, region, name)
     say(f"The subscription has {name} now." if added else f"The subscription has {name} already.")
 
@@ -206,7 +210,7 @@ def add_capability(operator: "Operate", name: str, subscription: str, region: st
 @output_option
 @operates
 def list_capabilities(operator: "Operate", output: Format) -> None:
-    """List the capabilities of all subscriptions, a row for each region."""
+    """List the capabilities of all subscriptions."""
     found = [
         {
             "capability": name,
@@ -282,9 +286,9 @@ Example:
 @click.argument("email")
 @operates
 def reset_password(operator: "Operate", email: str) -> None:
-    """Give a user another password, print it, and end all sessions of that user.
+    """Set and print a new password for a user.
 
-    It is alone on stdout, and is shown this once. API tokens stay as they are.
+    All sessions of that user end. It is alone on stdout, and is shown this once. API tokens stay as they are.
     """
     password, ended = operator.reset_password(email)
     _write_password(password)
