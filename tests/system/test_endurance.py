@@ -367,12 +367,12 @@ async def test_streams_that_come_and_go_leave_nothing_behind(
                         wave.create_task(come_and_go(port, rng))
                     for _ in range(5):
                         wave.create_task(be_refused(refused))
+                site.relay.reporter.take()  # as a server does each second, to store the records
 
         async def at_rest() -> tuple[int, int, int]:
             """Descriptors, objects and memory, when no stream is left."""
             await until(lambda: not site.resources.budget.spent + resources.budget.spent, "no stream is left")
             await until(lambda: echo.talking == 0, "that the service has heard every end")
-            site.relay.reporter.take()  # the records of all of them, which a server stores
             gc.collect()
             return len(open_files()), len(gc.get_objects()), resident()
 

@@ -56,9 +56,12 @@ class Http:
         query: Mapping[str, str | int] | None = None,
         body: Mapping[str, object] | None = None,
         idempotency_key: str = "",
-        patience: float = ANSWER_SECONDS,
+        patience: float | None = None,
     ) -> Any:
-        """The JSON of the answer, None for an empty one. Raises what the server says, or that it did not."""
+        """The JSON of the answer, None for an empty one. Raises what the server says, or that it did not.
+
+        `patience`: seconds that the server may take, where it is not the usual.
+        """
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         try:
             with self._client.stream(
@@ -67,7 +70,7 @@ class Http:
                 params=query,
                 json=body,
                 headers=headers,
-                timeout=httpx2.Timeout(patience, connect=CONNECT_SECONDS),
+                timeout=httpx2.Timeout(patience or ANSWER_SECONDS, connect=CONNECT_SECONDS),
             ) as response:
                 raw = self._read(response)
         except httpx2.TimeoutException as error:
