@@ -107,11 +107,13 @@ async def test_a_key_shows_its_last_use(world: World) -> None:
 
 async def test_an_expired_key_is_cut_by_the_relays_own_clock(world: World) -> None:
     async with Echo() as echo:
-        key, port = await world.key(expires_at=time.time() + 2), free_port()
+        key, port = await world.key(), free_port()
         agent = world.start_agent(key, f"{port}:{LOOPBACK}:{echo.port}")
         await world.attached(key)
         with await world.app(port) as app:
             await echoes(app)
+            soon = {"expires_at": time.time() + 1}
+            await asyncio.to_thread(world.client.update_key, "plant-1", soon)
             assert await app.cut() == b""
         assert (await agent.ended()).reason == "expired"
         await until(lambda: not world.tunnels(key), "no tunnel")
