@@ -22,7 +22,7 @@ from aditus.control.api import (
     tokens,
     tunnels,
 )
-from aditus.control.api.asking import TOKEN
+from aditus.control.api.asking import COOKIE, TOKEN
 from aditus.control.api.document import tell_errors
 from aditus.control.api.gate import Gate
 from aditus.control.api.limits import Limits
@@ -81,7 +81,7 @@ def create_app(
         sessions.router(services.sign_in),
         members.router(services.members, services.invitations),
     ):
-        app.include_router(routes, dependencies=[TOKEN])
+        app.include_router(routes, dependencies=[TOKEN, COOKIE])
     app.include_router(docs_page.router(app.openapi))
     app.add_exception_handler(AditusError, on_aditus_error)
     app.add_exception_handler(HTTPException, on_http_error)

@@ -3,15 +3,17 @@
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Request, Security
-from fastapi.security import HTTPBearer
+from fastapi.security import APIKeyCookie, HTTPBearer
 
+from aditus.control.api.cookie import HOST_COOKIE
 from aditus.domain.model import Caller
 
 SUBSCRIPTION = "/v1/subscriptions/{locator}"
 ACCESS_KEYS = SUBSCRIPTION + "/regions/{region}/access-keys"
 
 TOKEN = Security(HTTPBearer(auto_error=False, description="An API token, adtp_…"))
-"""For the OpenAPI document alone: the gate has checked the token before any route is looked for."""
+COOKIE = Security(APIKeyCookie(name=HOST_COOKIE, auto_error=False, description="Of a session: sign in"))
+"""For the OpenAPI document alone: the gate has checked the credential before any route is looked for."""
 
 
 def _caller(request: Request) -> Caller:
