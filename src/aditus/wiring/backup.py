@@ -7,6 +7,7 @@ from aditus.config.surroundings import Surroundings
 from aditus.domain.errors import invalid
 from aditus.store import backup
 
+
 def run(data: Path, file: Path, surroundings: Surroundings) -> None:
     """Write the backup. The folder's lock does not matter: this reads. Raises `AditusError`."""
     if surroundings.variable(DATABASE_VARIABLE):
