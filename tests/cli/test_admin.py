@@ -3,6 +3,7 @@
 import io
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -383,3 +384,89 @@ def test_on_a_terminal_the_watched_table_is_redrawn(monkeypatch: pytest.MonkeyPa
     assert main(["tunnels", "watch", "--interval", "0.1"]) == 130
     assert terminal.getvalue().count("TUNNEL") >= 2
     assert "\x1b[?25h" in terminal.getvalue()  # the cursor is back
+
+
+# --- the audit as evidence, and the backup -----------------------------------------------------
+
+
+@pytest.mark.usefixtures("admin")
+def test_the_chain_is_verified_against_a_head_that_was_kept(tmp_path: Path) -> None:
+    generated("before the head")
+    first = run("audit", "verify")
+    assert first.code == 0
+    assert "entries hold" in first.err
+    kept = tmp_path / "head"
+    kept.write_text(first.out)
+    generated("after the head")
+    later = run("audit", "verify", "--head-file", str(kept))
+    assert later.code == 0
+    assert later.out != first.out
+    sequence, _, digest = first.out.strip().partition(":")
+    rewritten = run("audit", "verify", "--head", f"{sequence}:{digest[::-1]}")
+    assert rewritten.code == 1
+    assert f"broken at entry {sequence}" in rewritten.err
+    cut_off = data("audit", "verify", "--head", f"99999:{digest}", code=1)
+    assert cut_off["fault"]["fault"] == "cut-off"
+    for head in ("7", f"{sequence}:xyz"):
+        assert run("audit", "verify", "--head", head).code == 2
+
+
+@pytest.mark.usefixtures("admin")
+def test_an_export_is_verified_without_a_server_and_tells_who_touched_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generated("exported")
+    exported = run("audit", "export")
+    assert exported.code == 0
+    lines = exported.out.splitlines()
+    assert any(json.loads(line)["object_name"] == "exported" for line in lines)
+    file = tmp_path / "audit.jsonl"
+    monkeypatch.setenv("ADITUS_API", "http://127.0.0.1:9")  # nobody is asked
+    file.write_text(exported.out)
+    assert run("audit", "verify", str(file)).code == 0
+    file.write_text(exported.out.replace('"exported"', '"something else"'))
+    assert run("audit", "verify", str(file)).code == 1
+    del lines[1]
+    file.write_text("\n".join(lines))
+    missing = run("audit", "verify", str(file))
+    assert missing.code == 1
+    assert "broken at entry 2" in missing.err
+    assert run("audit", "verify", str(tmp_path / "none")).code == 2
+
+
+@pytest.mark.usefixtures("admin")
+def test_strangers_at_the_door_are_counted_by_source() -> None:
+    assert run("audit", "strangers").code == 0
+    assert isinstance(data("audit", "strangers"), list)
+
+
+def test_a_backup_is_made_beside_the_running_server_and_is_whole(admin: Server, tmp_path: Path) -> None:
+    generated("in the backup")
+    file = tmp_path / "backup.db"
+    made = run("admin", "backup", str(file), "--data", str(admin.data))
+    assert made.code == 0, made.err
+    assert file.stat().st_mode & 0o777 == 0o600
+    with sqlite3.connect(file) as copy:
+        assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        names = {name for (name,) in copy.execute("SELECT access_key_id FROM access_keys")}
+    copy.close()
+    assert "in the backup" in names
+    again = run("admin", "backup", str(file), "--data", str(admin.data))
+    assert again.code == 5
+    assert "never overwritten" in again.err
+
+
+def test_a_postgresql_is_backed_up_by_its_own_means(tmp_path: Path) -> None:
+    refused = run_process(
+        "admin",
+        "backup",
+        str(tmp_path / "b"),
+        "--data",
+        str(tmp_path),
+        ADITUS_DATABASE_URL="postgresql://nobody@localhost/x",
+    )
+    assert refused.code == 2
+    assert "pg_dump" in refused.err
+    nothing = run("admin", "backup", str(tmp_path / "b"), "--data", str(tmp_path))
+    assert nothing.code == 2
+    assert not (tmp_path / "b").exists()
