@@ -295,7 +295,7 @@ def test_mixed_work_at_two_servers_never_locks_itself_in(many: Many) -> None:
     def work(number: int) -> list[str]:
         use, name = serves[number % 2].services, f"key {number}"
         refused = []
-        for turn in range(6):
+        for turn in range(3):
             for step in (
                 lambda: use.keys.generate(many.owner, "0", REGION, name, CAPABILITY),
                 lambda: use.apps.associate(many.owner, "0", "shop", name),
