@@ -156,7 +156,10 @@ class Operate:
         stored = hash_password(password.reveal())
         with self._database.write() as tx:
             owner = _organization(tx, organization)
-            if members.by_email(tx, email) is not None:
+            administrated = [_subscription(tx, locator) for locator in locators]
+            if any(one.organization_id != owner.organization_id for one in administrated):
+                raise _no_subscription()
+            if not users.add_user(tx, user_id, owner.organization_id, email, stored, role, now):
                 raise AditusError(
                     Code.CONFLICT,
                     "email-taken",
@@ -164,10 +167,6 @@ class Operate:
                     remedy="Use another address; `aditus admin user list` has those that are taken.",
                     field="email",
                 )
-            administrated = [_subscription(tx, locator) for locator in locators]
-            if any(one.organization_id != owner.organization_id for one in administrated):
-                raise _no_subscription()
-            users.add_user(tx, user_id, owner.organization_id, email, stored, role, now)
             members.set_team_admin_of(tx, user_id, {one.subscription_id for one in administrated})
             audit.record(
                 tx,
