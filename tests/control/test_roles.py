@@ -1,4 +1,4 @@
-"""Every operation of the API by every role: what the policy's tables say is what really happens."""
+"""Every operation of the API by every role: what the policy's table says is what really happens."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from aditus.control.api.limits import Limits
 from aditus.control.service.sign_in import cookie_hash
 from aditus.crypto.keys import random_id
 from aditus.domain.model import Role, Subscription
-from aditus.domain.policy import OF_ORGANIZATION, OF_PERSON, OF_SUBSCRIPTION, Operation
+from aditus.domain.policy import TABLE, Operation, Scope
 from aditus.store import members, people, sessions, subscriptions
 from aditus.store.database import Database
 from aditus.store.schema import roles
@@ -198,21 +198,18 @@ def world(opened_sqlite: Database) -> Iterator[World]:
 
 
 def expected(row: Row, who: str) -> tuple[bool, str]:
-    """Whether it is allowed, and the reason when it is not: read off the policy's tables."""
+    """Whether it is allowed, and the reason when it is not: read off the policy's table."""
     if who == "nobody":
         return False, "bad-token"
     role = {"other_team_admin": Role.TEAM_ADMIN, "stranger": Role.OWNER}.get(who) or Role(who)
-    if row.operation in OF_SUBSCRIPTION:
-        if who in ("other_team_admin", "stranger"):
-            return False, "not-found"
-        may = OF_SUBSCRIPTION[row.operation]
-    else:
-        may = OF_ORGANIZATION[row.operation]
-        if who == "stranger" and ("{user_id}" in row.path or "{invitation_id}" in row.path):
-            return False, "not-found"  # the owner of another organisation may, but not these
-    if role in may:
+    rule = TABLE[row.operation]
+    if rule.scope is Scope.SUBSCRIPTION and who in ("other_team_admin", "stranger"):
+        return False, "not-found"
+    if who == "stranger" and ("{user_id}" in row.path or "{invitation_id}" in row.path):
+        return False, "not-found"  # the owner of another organisation may, but not these
+    if role in rule.roles:
         return True, ""
-    return False, "owner-only" if may == {Role.OWNER} else "read-only"
+    return False, "owner-only" if rule.roles == {Role.OWNER} else "read-only"
 
 
 @pytest.mark.parametrize("who", WHO)
@@ -236,7 +233,7 @@ def test_no_operation_and_no_route_is_forgotten(world: World) -> None:
     assert {row.operation for row in ROWS} | ELSEWHERE == set(Operation)
 
 
-@pytest.mark.parametrize("operation", sorted(OF_PERSON))
+@pytest.mark.parametrize("operation", [one for one in TABLE if TABLE[one].scope is Scope.PERSON])
 def test_what_only_a_person_may_no_token_may(world: World, operation: Operation) -> None:
     headers = {"Authorization": f"Bearer {world.plane.token}"}
     method, path, body = {

@@ -100,63 +100,70 @@ _ADMINS = frozenset({Role.OWNER, Role.TEAM_ADMIN})
 _OWNERS = frozenset({Role.OWNER})
 _OPERATOR: frozenset[Role] = frozenset()  # no role reaches it: `aditus admin`, at the machine itself
 
-OF_ORGANIZATION: Mapping[Operation, frozenset[Role]] = MappingProxyType(
+
+class Scope(StrEnum):
+    """What an operation is about, and so whose role counts."""
+
+    ORGANIZATION = "organization"
+    PERSON = "person"  # the caller's own sign-in: no token may, or it could end its user's sessions
+    SUBSCRIPTION = "subscription"  # one that is named: its team administrators count too
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the table: what an operation is about, and the roles that may do it."""
+
+    scope: Scope
+    roles: frozenset[Role]
+
+
+TABLE: Mapping[Operation, Rule] = MappingProxyType(
     {
-        Operation.USERINFO_SHOW: _EVERYONE,
-        Operation.TOKENS_CREATE: _EVERYONE,
-        Operation.TOKENS_LIST: _EVERYONE,
-        Operation.TOKENS_REVOKE: _EVERYONE,
-        Operation.SESSIONS_LIST: _EVERYONE,
-        Operation.SESSIONS_END: _EVERYONE,
-        Operation.PASSWORD_CHANGE: _EVERYONE,
-        Operation.MEMBERS_LIST: _OWNERS,
-        Operation.MEMBERS_UPDATE: _OWNERS,
-        Operation.MEMBERS_REMOVE: _OWNERS,
-        Operation.INVITATIONS_CREATE: _OWNERS,
-        Operation.INVITATIONS_LIST: _OWNERS,
-        Operation.INVITATIONS_DELETE: _OWNERS,
-        Operation.REGIONS_ADD: _OPERATOR,
-        Operation.REGIONS_LIST: _OWNERS,
-        Operation.SUBSCRIPTIONS_ADD: _OWNERS,
-        Operation.SUBSCRIPTIONS_LIST: _EVERYONE,
+        Operation.USERINFO_SHOW: Rule(Scope.ORGANIZATION, _EVERYONE),
+        Operation.TOKENS_CREATE: Rule(Scope.ORGANIZATION, _EVERYONE),
+        Operation.TOKENS_LIST: Rule(Scope.ORGANIZATION, _EVERYONE),
+        Operation.TOKENS_REVOKE: Rule(Scope.ORGANIZATION, _EVERYONE),
+        Operation.SESSIONS_LIST: Rule(Scope.PERSON, _EVERYONE),
+        Operation.SESSIONS_END: Rule(Scope.PERSON, _EVERYONE),
+        Operation.PASSWORD_CHANGE: Rule(Scope.PERSON, _EVERYONE),
+        Operation.MEMBERS_LIST: Rule(Scope.ORGANIZATION, _OWNERS),
+        Operation.MEMBERS_UPDATE: Rule(Scope.ORGANIZATION, _OWNERS),
+        Operation.MEMBERS_REMOVE: Rule(Scope.ORGANIZATION, _OWNERS),
+        Operation.INVITATIONS_CREATE: Rule(Scope.ORGANIZATION, _OWNERS),
+        Operation.INVITATIONS_LIST: Rule(Scope.ORGANIZATION, _OWNERS),
+        Operation.INVITATIONS_DELETE: Rule(Scope.ORGANIZATION, _OWNERS),
+        Operation.REGIONS_ADD: Rule(Scope.ORGANIZATION, _OPERATOR),
+        Operation.REGIONS_LIST: Rule(Scope.ORGANIZATION, _OWNERS),
+        Operation.SUBSCRIPTIONS_ADD: Rule(Scope.ORGANIZATION, _OWNERS),
+        Operation.SUBSCRIPTIONS_LIST: Rule(Scope.ORGANIZATION, _EVERYONE),
+        Operation.SUBSCRIPTION_SHOW: Rule(Scope.SUBSCRIPTION, _EVERYONE),
+        Operation.KEYS_GENERATE: Rule(Scope.SUBSCRIPTION, _ADMINS),
+        Operation.KEYS_LIST: Rule(Scope.SUBSCRIPTION, _EVERYONE),
+        Operation.KEYS_UPDATE: Rule(Scope.SUBSCRIPTION, _ADMINS),
+        Operation.KEYS_SUSPEND: Rule(Scope.SUBSCRIPTION, _ADMINS),
+        Operation.KEYS_RESUME: Rule(Scope.SUBSCRIPTION, _ADMINS),
+        Operation.KEYS_ROTATE: Rule(Scope.SUBSCRIPTION, _ADMINS),
+        Operation.KEYS_REVOKE: Rule(Scope.SUBSCRIPTION, _ADMINS),
+        Operation.APPS_CREATE: Rule(Scope.SUBSCRIPTION, _ADMINS),
+        Operation.APPS_LIST: Rule(Scope.SUBSCRIPTION, _EVERYONE),
+        Operation.APPS_UPDATE: Rule(Scope.SUBSCRIPTION, _ADMINS),
+        Operation.APPS_DELETE: Rule(Scope.SUBSCRIPTION, _ADMINS),
+        Operation.APPS_ASSOCIATE: Rule(Scope.SUBSCRIPTION, _ADMINS),
+        Operation.APPS_DISSOCIATE: Rule(Scope.SUBSCRIPTION, _ADMINS),
+        Operation.APPS_CREDENTIAL: Rule(Scope.SUBSCRIPTION, _ADMINS),
+        Operation.TUNNELS_LIST: Rule(Scope.SUBSCRIPTION, _EVERYONE),
+        Operation.TUNNELS_CUT: Rule(Scope.SUBSCRIPTION, _ADMINS),
+        Operation.STREAMS_LIST: Rule(Scope.SUBSCRIPTION, _EVERYONE),
+        Operation.EVENTS_FOLLOW: Rule(Scope.SUBSCRIPTION, _EVERYONE),
+        Operation.AUDIT_LIST: Rule(Scope.SUBSCRIPTION, _EVERYONE),
+        Operation.AUDIT_VERIFY: Rule(Scope.SUBSCRIPTION, _OWNERS),
+        Operation.AUDIT_EXPORT: Rule(Scope.SUBSCRIPTION, _OWNERS),
+        Operation.STRANGERS_LIST: Rule(Scope.SUBSCRIPTION, _OWNERS),
+        Operation.CAPABILITIES_ADD: Rule(Scope.SUBSCRIPTION, _OWNERS),
+        Operation.CAPABILITIES_REMOVE: Rule(Scope.SUBSCRIPTION, _OWNERS),
     }
 )
-"""Operations that concern no single subscription, and the roles that may do them."""
-
-OF_SUBSCRIPTION: Mapping[Operation, frozenset[Role]] = MappingProxyType(
-    {
-        Operation.SUBSCRIPTION_SHOW: _EVERYONE,
-        Operation.KEYS_GENERATE: _ADMINS,
-        Operation.KEYS_LIST: _EVERYONE,
-        Operation.KEYS_UPDATE: _ADMINS,
-        Operation.KEYS_SUSPEND: _ADMINS,
-        Operation.KEYS_RESUME: _ADMINS,
-        Operation.KEYS_ROTATE: _ADMINS,
-        Operation.KEYS_REVOKE: _ADMINS,
-        Operation.APPS_CREATE: _ADMINS,
-        Operation.APPS_LIST: _EVERYONE,
-        Operation.APPS_UPDATE: _ADMINS,
-        Operation.APPS_DELETE: _ADMINS,
-        Operation.APPS_ASSOCIATE: _ADMINS,
-        Operation.APPS_DISSOCIATE: _ADMINS,
-        Operation.APPS_CREDENTIAL: _ADMINS,
-        Operation.TUNNELS_LIST: _EVERYONE,
-        Operation.TUNNELS_CUT: _ADMINS,
-        Operation.STREAMS_LIST: _EVERYONE,
-        Operation.EVENTS_FOLLOW: _EVERYONE,
-        Operation.AUDIT_LIST: _EVERYONE,
-        Operation.AUDIT_VERIFY: _OWNERS,
-        Operation.AUDIT_EXPORT: _OWNERS,
-        Operation.STRANGERS_LIST: _OWNERS,
-        Operation.CAPABILITIES_ADD: _OWNERS,
-        Operation.CAPABILITIES_REMOVE: _OWNERS,
-    }
-)
-"""Operations within one subscription, and the roles that may do them there."""
-
-
-OF_PERSON = frozenset({Operation.SESSIONS_LIST, Operation.SESSIONS_END, Operation.PASSWORD_CHANGE})
-"""What only somebody who is signed in may do: a token must not end its user's sessions."""
+"""Every operation, and who may do it. Whatever is not granted here is denied."""
 
 
 def allowed(operation: Operation, caller: Caller, subscription: Subscription | None) -> Verdict:
@@ -165,10 +172,11 @@ def allowed(operation: Operation, caller: Caller, subscription: Subscription | N
     Denied: `not-found` (no such subscription for this caller), `read-only` (a member may only look),
     `owner-only`, `operator-only`, `people-only` (no token may).
     """
-    if operation in OF_PERSON and not caller.is_person:
+    rule = TABLE[operation]
+    if rule.scope is Scope.PERSON and not caller.is_person:
         return Denied("people-only")
-    if operation in OF_ORGANIZATION:
-        return _by_role(OF_ORGANIZATION[operation], frozenset({caller.role}))
+    if rule.scope is not Scope.SUBSCRIPTION:
+        return _by_role(rule.roles, frozenset({caller.role}))
     if subscription is None or subscription.organization_id != caller.organization_id:
         return Denied("not-found")
     roles = {caller.role} - {Role.TEAM_ADMIN}  # of this subscription only if it is named
@@ -176,7 +184,7 @@ def allowed(operation: Operation, caller: Caller, subscription: Subscription | N
         roles.add(Role.TEAM_ADMIN)
     if not roles:
         return Denied("not-found")
-    return _by_role(OF_SUBSCRIPTION.get(operation, _OPERATOR), frozenset(roles))
+    return _by_role(rule.roles, frozenset(roles))
 
 
 def may_generate(caller: Caller, subscription: Subscription | None, region: str, capability: str) -> Verdict:
