@@ -15,6 +15,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from aditus.domain import keytext
 
+_P = 2**255 - 19  # the field of Ed25519, and the constant of its curve
+_D = -121665 * pow(121666, -1, _P) % _P
+
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
@@ -33,6 +36,23 @@ def generate_pair() -> KeyPair:
 def public_key(secret: bytes) -> bytes:
     """The raw public key (32 bytes) of a private seed of 32 bytes; `ValueError` for another size."""
     return Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
+
+
+def is_public_key(raw: bytes) -> bool:
+    """Whether these are the bytes of an Ed25519 public key that only its private half can sign for.
+
+    Not so for 8 points of small order, for which anybody can make a signature, nor for what is no point of
+    the curve (RFC 8032, section 5.1.3). OpenSSL takes both.
+    """
+    if len(raw) != keytext.SECRET_BYTES:
+        return False
+    y = int.from_bytes(raw, "little") & (1 << 255) - 1
+    square = y * y % _P
+    x_square = (square - 1) * pow(_D * square + 1, -1, _P) % _P
+    is_point = y < _P and pow(x_square, (_P - 1) // 2, _P) in (0, 1)
+    # y of the points of order 1 and 2, 4, and 8: a point of order 8, doubled, has y = 0.
+    is_small = square == 1 or y == 0 or (_D * square * square + 2 * square - 1) % _P == 0
+    return is_point and not is_small
 
 
 def random_id() -> str:

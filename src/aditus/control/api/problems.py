@@ -75,7 +75,8 @@ def problem(
     """The answer that tells `error`; `status` where HTTP knows better than the table."""
     status = status or STATUS_OF_REASON.get(error.reason) or STATUS[error.code]
     if error.code is Code.UNAVAILABLE:  # the operator's trouble, and the cause is not for the caller
-        _log.warning(error.reason, exc_info=error, extra=fields(request_id=request_id))
+        cause = error if error.__cause__ else None  # what is only busy has none, and strangers can make it so
+        _log.warning(error.reason, exc_info=cause, extra=fields(request_id=request_id))
     body: dict[str, Any] = {
         "type": f"{TYPE_PREFIX}{error.code}",
         "title": TITLES[error.code],

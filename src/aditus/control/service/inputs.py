@@ -6,6 +6,7 @@ import re
 import struct
 import unicodedata
 
+from aditus.crypto.keys import is_public_key
 from aditus.domain.errors import AditusError, invalid
 
 MAX_PAGE = 500
@@ -51,7 +52,7 @@ def expiry(expires_at: float | None, now: float) -> float | None:
 
 def public_key(raw: bytes | None) -> None:
     """A raw Ed25519 public key; None: the server makes the pair."""
-    if raw is not None and len(raw) != PUBLIC_KEY_BYTES:
+    if raw is not None and not is_public_key(raw):
         raise invalid(
             "bad-public-key",
             f"A public key is the {PUBLIC_KEY_BYTES} bytes of a raw Ed25519 public key.",
