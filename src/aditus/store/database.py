@@ -175,8 +175,8 @@ def _sqlite_engine(path: Path, begin: str, *, connections: int, read_only: bool 
 
     @event.listens_for(engine, "connect")
     def connected(connection: sqlite3.Connection, _record: object) -> None:
+        _write_ahead(connection)
         for pragma in (
-            "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
             "mmap_size = 0",
@@ -190,6 +190,20 @@ def _sqlite_engine(path: Path, begin: str, *, connections: int, read_only: bool 
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    # SQLite's own waiting does not cover this switch, which two first starts may do at once.
+    given_up_at = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > given_up_at:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _postgres_url(text: str) -> URL:
