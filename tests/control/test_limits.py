@@ -4,7 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from aditus.control.api.app import create_app
-from aditus.control.api.limits import REMEMBERED, Buckets, Limits, SlowDown, source_of
+from aditus.control.http.limits import REMEMBERED, Buckets, Limits, SlowDown, source_of
 from tests.control_plane import Clock, ControlPlane
 
 

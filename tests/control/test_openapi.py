@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from aditus.control.api.app import create_app
-from aditus.control.api.limits import Limits
+from aditus.control.http.limits import Limits
 from aditus.domain.model import Role
 from aditus.wiring.api_thread import ApiThread
 from tests.control_plane import CAPABILITY, REGION, ControlPlane

@@ -11,8 +11,8 @@ from sqlalchemy import insert
 from starlette.testclient import TestClient
 
 from aditus.control.api.app import create_app
-from aditus.control.api.cookie import HOST_COOKIE, PLAIN_COOKIE
-from aditus.control.api.limits import Limits
+from aditus.control.http.cookie import HOST_COOKIE, PLAIN_COOKIE
+from aditus.control.http.limits import Limits
 from aditus.control.service.sign_in import cookie_hash
 from aditus.crypto.keys import random_id
 from aditus.domain.model import Role, Subscription

@@ -7,8 +7,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from aditus.control.api.app import create_app
-from aditus.control.api.cookie import HOST_COOKIE, PLAIN_COOKIE
-from aditus.control.api.limits import Limits
+from aditus.control.http.cookie import HOST_COOKIE, PLAIN_COOKIE
+from aditus.control.http.limits import Limits
 from aditus.control.service import hashing
 from aditus.crypto.passwords import hash_password
 from aditus.domain.errors import Code

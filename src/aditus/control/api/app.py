@@ -25,8 +25,8 @@ from aditus.control.api import (
 from aditus.control.api.asking import COOKIE, TOKEN
 from aditus.control.api.document import tell_errors
 from aditus.control.api.gate import Gate
-from aditus.control.api.limits import Limits
 from aditus.control.api.problems import on_aditus_error, on_http_error, on_validation_error
+from aditus.control.http.limits import Limits
 from aditus.control.service.services import Services
 from aditus.domain.errors import AditusError
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Path, Request, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
 
-from aditus.control.api.cookie import HOST_COOKIE
+from aditus.control.http.cookie import HOST_COOKIE
 from aditus.domain.model import Caller
 
 SUBSCRIPTION = "/v1/subscriptions/{locator}"

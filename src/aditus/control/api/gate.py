@@ -16,10 +16,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from aditus.control.api.cookie import cookie_of, refuse_other_sites
-from aditus.control.api.limits import Limits, source_of
 from aditus.control.api.problems import internal, problem, too_large
 from aditus.control.auth import Authenticator
+from aditus.control.http.cookie import cookie_of, refuse_other_sites
+from aditus.control.http.limits import Limits, source_of
 from aditus.domain.errors import AditusError, Code, invalid
 from aditus.domain.model import Caller
 from aditus.telemetry import log

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from aditus.control.api.limits import SlowDown
+from aditus.control.http.limits import SlowDown
 from aditus.control.service.replay import IdempotentReplay
 from aditus.control.service.versions import CHANGED_MEANWHILE
 from aditus.domain.errors import AditusError, Code, invalid

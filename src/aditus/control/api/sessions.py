@@ -5,8 +5,8 @@ from fastapi import APIRouter, Request, Response
 from aditus.control.api.answers import PageAnswer, SessionAnswer, UserInfoAnswer
 from aditus.control.api.asking import Asks
 from aditus.control.api.bodies import ChangePassword, SignInBody
-from aditus.control.api.cookie import cookie_of, forget_cookie, set_cookie
 from aditus.control.auth import Authenticator
+from aditus.control.http.cookie import cookie_of, forget_cookie, set_cookie
 from aditus.control.service.sign_in import SignIn
 from aditus.control.service.subscriptions import Subscriptions
 

@@ -1,0 +1,1 @@
+"""The console: the pages on which people do everything about access keys, in a browser."""
