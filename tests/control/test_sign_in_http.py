@@ -142,6 +142,23 @@ def test_guessing_ends_for_the_address_that_guesses_and_for_nobody_else(browser:
     elsewhere.close()
 
 
+def test_whoever_crowds_the_sign_in_waits_and_others_get_their_turn(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashing, "WAIT_SECONDS", 0.0)
+    elsewhere = TestClient(
+        browser.client.app, base_url="https://aditus.example", client=("198.51.100.7", 5000)
+    )
+    with hashing._turn(), hashing._turn():
+        for _ in range(FAILURES):
+            assert reason(browser.post("/v1/sign-in", GOOD)) == (503, "sign-in-busy")
+        assert reason(browser.post("/v1/sign-in", GOOD)) == (429, "slow-down")
+        assert reason(elsewhere.post("/v1/sign-in", json=GOOD)) == (503, "sign-in-busy")
+    assert reason(browser.post("/v1/sign-in", GOOD)) == (429, "slow-down")
+    assert elsewhere.post("/v1/sign-in", json=GOOD).status_code == 200
+    elsewhere.close()
+
+
 def test_refused_sign_ins_of_known_people_are_recorded_together(browser: Browser) -> None:
     for password in ("wrong", "wrong too"):
         browser.post("/v1/sign-in", {"email": EMAIL, "password": password})

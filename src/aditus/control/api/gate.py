@@ -33,8 +33,9 @@ PROTECTED = "/v1"
 
 OPEN = frozenset({"/v1/sign-in", "/v1/invitations/accept"})
 """But these, which make a credential, or take one that is in the body."""
-REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND})
-"""What counts there as a failed authentication of its source."""
+REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE})
+"""What counts there as a failed authentication of its source; 503 too: who crowds others out of the turns
+for hashing a password must not go on for being told to come back."""
 
 _REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{8,64}", re.ASCII)
 _log = logging.getLogger(__name__)
