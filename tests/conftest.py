@@ -88,12 +88,12 @@ async def every_task_is_awaited() -> AsyncIterator[None]:
     """Set up first and torn down last of what lives in the loop of one test."""
     sockets = open_sockets()
     yield
-    for _ in range(5):  # turns of the loop, for callbacks that are due already
-        await asyncio.sleep(0)
-    left = asyncio.all_tasks() - {asyncio.current_task()}
     for _ in range(SETTLE_TRIES):  # a TLS connection says goodbye, and no event tells when all are closed
         if open_sockets() <= sockets:
             break
         await asyncio.sleep(SETTLE_SECONDS / SETTLE_TRIES)
+    for _ in range(5):  # turns of the loop, for callbacks that are due already
+        await asyncio.sleep(0)
+    left = asyncio.all_tasks() - {asyncio.current_task()}
     if left:
         pytest.fail(f"nobody awaited these tasks: {sorted(map(repr, left))}", pytrace=False)

@@ -388,5 +388,5 @@ async def test_streams_that_come_and_go_leave_nothing_behind(
         assert files_after <= files
         assert objects_after - objects < count / 10
         assert (
-            memory_after - memory < 2 * MIB + count * KIB
-        )  # uvloop and malloc take some; a window is 64 KiB
+            memory_after - memory < 6 * MIB + count * KIB
+        )  # malloc takes some, more in a process that had other tests; a window is 64 KiB
