@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -279,14 +280,29 @@ def test_a_reader_that_has_had_enough_is_no_failure() -> None:
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
-def test_a_full_disk_is_one_line() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["keys", "verify"], ["--version"], ["keys", "--help"]], ids=" ".join)
+def test_a_full_disk_is_one_line(words: list[str], unbuffered: str) -> None:
     with FULL.open("w") as full:
         done = subprocess.run(
-            [*PROGRAM, "keys", "verify"],
+            [*PROGRAM, *words],
             input=SECRET.reveal(), stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
         )  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr.splitlines()[0] == "aditus: The output cannot be written: No space left on device."
+    assert done.stderr == "aditus: The output cannot be written: No space left on device.\n"
+
+
+@pytest.mark.parametrize("words", [["keys", "show", "\udcff"], ["serve", "--data", "d\udcff"], ["\udcff"]])
+def test_a_word_that_is_no_text_is_2(words: list[str], home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+    ended = run(*words)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == (
+        f"aditus: Word {len(words)} of the command line is not UTF-8 text."
+        " Write it in UTF-8; rename a file whose name is not.\n"
+    )
+    assert not list(home.iterdir())
 
 
 def test_a_program_ends_with_the_code_of_its_command() -> None:

@@ -2,8 +2,11 @@
 
 import io
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,6 +17,7 @@ from aditus.domain.keytext import SecretText
 from aditus.domain.model import AccessKey, AuditEvent, Cut, KeyState, NewAccessKey, RevokeResult
 from tests.cli.run import SECRET, secret_parts
 
+FULL = Path("/dev/full")
 KEY = AccessKey(
     key_id="AbCdEf012345",
     access_key_id="orders",
@@ -153,3 +157,20 @@ def test_a_moment_is_in_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_secret_as_a_cell_is_its_mask() -> None:
     text = printed(lambda: output.write_table(("a",), [(SecretText(SECRET.reveal()),)]))
     assert not any(part in text for part in secret_parts())
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_table_that_a_full_disk_refuses_is_said_once(unbuffered: str) -> None:
+    program = (
+        "import click; from aditus.cli.output import write_table\n"
+        "try: write_table(['name'], [['short']])\n"
+        "except click.ClickException as error: click.echo(error.message, err=True)"
+    )
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "The output cannot be written: No space left on device.\n")

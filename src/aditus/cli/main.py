@@ -10,7 +10,7 @@ import click
 
 from aditus import __version__
 from aditus.cli import exits
-from aditus.domain.errors import AditusError
+from aditus.domain.errors import AditusError, invalid
 
 COMMANDS = {
     "serve": "serve",
@@ -61,6 +61,7 @@ def main(args: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if args is None else list(args)
     debug = "--debug" in arguments or os.environ.get(DEBUG_VARIABLE) == "1"
     try:
+        _check_text(arguments)
         result = root.main(arguments, prog_name="aditus", standalone_mode=False)
     except AditusError as error:
         return _say(str(error), exits.exit_code(error))
@@ -75,6 +76,10 @@ def main(args: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return exits.INTERRUPTED
     except Exception as error:  # noqa: BLE001  the last place: whatever it is, people get one line
+        if isinstance(error, OSError) and _is_stdout_lost():
+            from aditus.cli.output import unwritable
+
+            return _say(unwritable(error).format_message(), exits.FAILURE)
         if debug:
             for line in traceback.format_exc().splitlines():
                 _say(line, exits.FAILURE)
@@ -83,6 +88,29 @@ def main(args: Sequence[str] | None = None) -> int:
             exits.FAILURE,
         )
     return result if isinstance(result, int) else exits.OK
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Names go into JSON, SQL and logs: what is no text is refused before a command meets it."""
+    for number, word in enumerate(arguments, 1):
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            raise invalid(
+                "not-text",
+                f"Word {number} of the command line is not UTF-8 text.",
+                remedy="Write it in UTF-8; rename a file whose name is not.",
+            ) from error
+
+
+def _is_stdout_lost() -> bool:
+    """Whether stdout refuses what click, or a program, wrote there: then it still holds that."""
+    try:
+        sys.stdout.write("")
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 def _say(text: str, code: int) -> int:

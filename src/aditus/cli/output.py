@@ -35,13 +35,17 @@ def write(text: str) -> None:
     try:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read it has had enough (`| head`); Python must not try again when it ends.
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read it has had enough (`| head`)
+        _leave_stdout()
         raise click.exceptions.Exit(0) from None
     except OSError as error:
-        raise click.ClickException(f"The output cannot be written: {error.strerror}.") from error
+        raise unwritable(error) from error
+
+
+def unwritable(error: OSError) -> click.ClickException:
+    """stdout takes nothing more, and nothing more is written there."""
+    _leave_stdout()
+    return click.ClickException(f"The output cannot be written: {error.strerror}.")
 
 
 def write_json(value: object, *, lines: bool = False) -> None:
@@ -52,8 +56,11 @@ def write_json(value: object, *, lines: bool = False) -> None:
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows for people; a column is as wide as it must be, and wraps on a terminal alone."""
     console = terminal()
-    with console.capture() as captured:
-        console.print(table(columns, rows))
+    try:
+        with console.capture() as captured:
+            console.print(table(columns, rows))
+    except OSError as error:  # rich touches stdout, though it has nothing to write there
+        raise unwritable(error) from error
     write("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
@@ -144,6 +151,12 @@ def plain(value: object) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+def _leave_stdout() -> None:
+    """What Python still holds for stdout goes nowhere: it must not try again when it ends."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _is_moment(name: str) -> bool:
