@@ -432,6 +432,11 @@ def test_an_export_is_verified_without_a_server_and_tells_who_touched_it(
     assert missing.code == 1
     assert "broken at entry 2" in missing.err
     assert run("audit", "verify", str(tmp_path / "none")).code == 2
+    for text in ("", "root:x:0:0\n"):
+        file.write_text(text)
+        none = run("audit", "verify", str(file))
+        assert (none.code, none.out) == (2, "")
+        assert "nothing to verify" in none.err
 
 
 @pytest.mark.usefixtures("admin")

@@ -234,7 +234,14 @@ def test_an_export_is_verified_line_by_line_wherever_it_begins() -> None:
     assert verify_lines(exported(made)).ok
     middle = verify_lines(exported(made[2:]), head(made))
     assert (middle.ok, middle.first, middle.entries, middle.head) == (True, 3, 3, head(made))
-    assert verify_lines([]).ok
+
+
+@pytest.mark.parametrize("lines", [[], ["root:x:0:0"], ["{}", '{"sequence": 1}'], ['{"hash": "0"}']])
+def test_a_file_without_any_entry_is_no_export_and_proves_nothing(lines: list[str]) -> None:
+    for kept in (None, head(chain(3))):
+        with pytest.raises(AditusError, match="No entry of an audit") as told:
+            verify_lines(lines, kept)
+        assert told.value.reason == "no-export"
 
 
 @pytest.mark.parametrize("line", ["no json", "[]", "7", "{}", '{"sequence": 2}', "[" * 100_000])

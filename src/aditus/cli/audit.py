@@ -68,7 +68,7 @@ def verify(file: Path | None, head: str, head_file: Path | None, output: Format,
     """Look at every entry, and print the head to keep.
 
     The server does so; with FILE, an export, no server is asked at all. Exit code 1: the chain is broken,
-    and it is said where.
+    and it is said where. 2: FILE is no export.
 
     \b
     Examples:

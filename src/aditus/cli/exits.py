@@ -6,7 +6,7 @@ from types import MappingProxyType
 from aditus.domain.errors import AditusError, Code
 
 OK = 0
-FAILURE = 1
+FAILURE = 1  # also a no to a question, and an audit chain that is broken: what was asked for is not so
 USAGE = 2  # usage or configuration
 REFUSED = 3  # the key (or token) is not accepted, or may not do this
 NOT_FOUND = 4

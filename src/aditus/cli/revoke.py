@@ -36,7 +36,7 @@ def revoke(
     """Revoke access keys, and cut all that uses them.
 
     This is for ever and takes effect at once. Without --yes, it shows first what it will cut, and asks.
-    Ends with 4 if a key does not exist.
+    Ends with 4 if a key does not exist, and with 1 if the answer is no.
     """
     if dry_run or not yes:
         preview = client.revoke_keys(access_key_ids, region=region, dry_run=True)

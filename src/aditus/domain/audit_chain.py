@@ -186,8 +186,12 @@ class Verifier:
 
 
 def verify_lines(lines: Iterable[str], kept: Head | None = None) -> Verification:
-    """Look at an export, a line of JSON for each entry. It may begin in the middle of a chain."""
+    """Look at an export, a line of JSON for each entry. It may begin in the middle of a chain.
+
+    Raises `AditusError` `no-export` when not one line is an entry.
+    """
     verifier = Verifier(kept, whole=False)
+    is_export = False
     for line in lines:
         try:
             read = json.loads(line)
@@ -195,7 +199,15 @@ def verify_lines(lines: Iterable[str], kept: Head | None = None) -> Verification
             read = None
         content = dict(read) if isinstance(read, dict) else {}
         stored = content.pop("hash", None)
+        is_export = is_export or (stored is not None and "sequence" in content)
         verifier.see(content, stored)
+    if not is_export:
+        raise invalid(
+            "no-export",
+            "No entry of an audit is in this file, so there is nothing to verify.",
+            remedy="Give it what `aditus audit export` printed.",
+            field="file",
+        )
     return verifier.end()
 
 
