@@ -10,8 +10,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A pip configured for --user or --require-virtualenv still has to fill .venv.
 export PIP_USER := 0
 export PIP_REQUIRE_VIRTUALENV := 0
-# Run this checkout, not another one that happens to be on the path.
-unexport PYTHONPATH PYTHONHOME
+# Run this checkout, not another one that happens to be on the path; and compile it once, not at each start.
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the targets
