@@ -59,6 +59,9 @@ def test_a_key_can_be_born_with_rules(plane: ControlPlane) -> None:
         ({"allowed_ports": list(range(1, MAX_PORTS + 2))}, "bad-allowed-ports"),
         ({"allowed_sources": ["192.0.2.1/24"]}, "bad-allowed-sources"),
         ({"allowed_sources": ["everywhere"]}, "bad-allowed-sources"),
+        ({"allowed_sources": ["::ffff:10.0.0.0/104"]}, "bad-allowed-sources"),
+        ({"allowed_sources": ["192.0.2.7", "::ffff:192.0.2.7"]}, "bad-allowed-sources"),
+        ({"allowed_sources": ["fe80::1%eth0/128"]}, "bad-allowed-sources"),
         ({"allowed_sources": ["10.0.0.0/8"] * (MAX_SOURCES + 1)}, "bad-allowed-sources"),
     ],
 )

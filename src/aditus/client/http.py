@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 
@@ -18,6 +19,17 @@ CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0  # a revoke answers when all is cut, and waits its turn behind others
 MAX_ANSWER = 64 * 1024 * 1024  # bytes; tens of thousands of tunnels on one page are less
 PROBLEM_TYPE = "urn:aditus:problem:"  # then the code (see control.api.problems)
+
+
+def segment(text: str) -> str:
+    """A name or id as one part of a path. Raises `AditusError` `bad-name` for what would lead elsewhere."""
+    if text in ("", ".", "..") or "/" in text or "\\" in text:
+        raise invalid(
+            "bad-name",
+            "A name or id is not empty, '.' or '..', and has no '/' or '\\' in it.",
+            remedy="Look at the list of those that there are.",
+        )
+    return quote(text, safe="")
 
 
 class Http:
