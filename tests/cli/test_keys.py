@@ -41,6 +41,45 @@ def test_a_generated_secret_is_alone_on_stdout(plane: ControlPlane) -> None:
     assert ended.out.strip() not in ended.err
 
 
+def test_a_key_can_be_born_with_its_rules(plane: ControlPlane) -> None:
+    rules = ("--allow-port", "9092", "--allow-port", "5432", "--allow-source", "2001:db8::/32")
+    done("keys", "generate", "orders", "--capability", CAPABILITY, *rules)
+    key = plane.services.keys.show(plane.owner, "0", REGION, "orders")
+    assert (key.allowed_ports, key.allowed_sources) == ((5432, 9092), ("2001:db8::/32",))
+    mapped = ("--allow-source", "::ffff:10.0.0.0/104")
+    ended = run("keys", "generate", "billing", "--capability", CAPABILITY, *mapped)
+    assert (ended.code, ended.out) == (2, "")
+    assert "Write 10.0.0.0/8" in ended.err
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "orders/rotate", "..\\"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("keys", "show"),
+        ("keys", "suspend"),
+        ("apps", "delete", "--yes"),
+        ("tunnels", "cut"),
+        ("tokens", "revoke"),
+    ],
+    ids=" ".join,
+)
+def test_what_would_lead_to_another_address_is_no_name(
+    plane: ControlPlane, words: tuple[str, ...], name: str
+) -> None:
+    plane.generate("orders")
+    ended = run(*words, name)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("aditus: A name or id is not empty")
+
+
+def test_a_grace_that_is_too_long_is_told_in_days(plane: ControlPlane) -> None:
+    plane.generate("orders")
+    ended = run("keys", "rotate", "orders", "--grace", "9999d")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("aditus: The grace of an old secret is 90 days at most. Give a shorter one")
+
+
 def test_a_rotated_secret_is_alone_on_stdout_and_of_the_same_key(plane: ControlPlane) -> None:
     key = plane.generate("orders")
     ended = done("keys", "rotate", "orders", "--grace", "2h")

@@ -37,6 +37,18 @@ def test_a_key_is_the_same_here_and_there(client: Client, plane: ControlPlane) -
     assert new.key.expires_at == START + 0.25
 
 
+def test_a_key_has_its_rules_from_birth(client: Client) -> None:
+    new = client.generate_key("narrow", CAPABILITY, allowed_ports=[5432], allowed_sources=[])
+    assert (new.key.allowed_ports, new.key.allowed_sources) == ((5432,), ())
+
+
+@pytest.mark.parametrize("app", ["", ".", "..", "shop/env/tunnelkey"])
+def test_no_name_leads_to_another_address(client: Client, app: str) -> None:
+    with pytest.raises(AditusError) as raised:
+        client.delete_app(app)
+    assert (raised.value.code, raised.value.reason) == (Code.INVALID, "bad-name")
+
+
 def test_a_key_of_ones_own_pair(client: Client, plane: ControlPlane) -> None:
     pair = generate_pair()
     new = client.generate_key("mine", CAPABILITY, public_key=pair.public)
@@ -158,7 +170,9 @@ def test_a_region_is_needed_where_there_are_several(
 def test_another_subscription_by_its_locator(plane: ControlPlane, api_url: str) -> None:
     with Client(api_url, plane.token, subscription="defaultloc") as client:
         assert client.subscription().subscription.name == "default"
-    with Client(api_url, plane.token, subscription="no/body") as client:
+    with pytest.raises(AditusError, match="A name or id"):
+        Client(api_url, plane.token, subscription="../tokens")
+    with Client(api_url, plane.token, subscription="no body") as client:
         with pytest.raises(AditusError) as raised:
             client.subscription()
         assert raised.value.code is Code.NOT_FOUND

@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from starlette.testclient import TestClient
 
+from aditus.control.api.app import create_app
 from aditus.control.service.replay import IdempotentReplay
 from aditus.control.service.rotation import LONGEST_GRACE
 from aditus.crypto.keys import generate_pair, public_key
@@ -153,3 +155,19 @@ def test_replaced_secrets_are_remembered_for_a_while_and_not_without_bounds(plan
     rotate(plane, at_once=True)
     assert plane.relays.known[key.key_id].secrets[0].public_key == last
     assert len(plane.relays.known[key.key_id].secrets) == 2
+
+
+@pytest.mark.parametrize(
+    ("grace", "reason"), [(True, "bad-field"), ("60", "bad-field"), (-1, "bad-grace"), (1e9, "bad-grace")]
+)
+def test_over_http_a_grace_is_a_number_within_its_bounds(
+    plane: ControlPlane, grace: object, reason: str
+) -> None:
+    plane.generate("berlin")
+    path = f"/v1/subscriptions/0/regions/{REGION}/access-keys/berlin/rotate"
+    headers = {"Authorization": f"Bearer {plane.token}"}
+    with TestClient(create_app(plane.services)) as client:
+        refusal = client.post(path, json={"grace": grace}, headers=headers)
+        assert (refusal.status_code, refusal.json()["reason"]) == (422, reason)
+        assert refusal.json()["field"] == "grace"
+        assert client.post(path, json={"grace": 60}, headers=headers).json()["rotation"]["grace"] == 60

@@ -30,6 +30,15 @@ if TYPE_CHECKING:
 _ID = click.argument("access_key_id")
 _STATES = click.Choice([state.value for state in KeyState if state is not KeyState.REPLACED])
 
+_ports_option = click.option(
+    "--allow-port", "ports", multiple=True, type=click.IntRange(1, 65535), metavar="PORT",
+    help="An app port that its agents may offer, and no others; repeat it.",
+)  # fmt: skip
+_sources_option = click.option(
+    "--allow-source", "sources", multiple=True, metavar="CIDR",
+    help="A network that its agents may dial from, and no others; repeat it.",
+)  # fmt: skip
+
 NEVER = -1.0
 """`--expires never`, among Unix seconds."""
 
@@ -55,8 +64,9 @@ command.add_command(verify)
 
 @command.command(
     epilog="""\b
-Example, which keeps the secret out of sight:
-  aditus keys generate orders --capability integration --expires 90d > orders.key"""
+Examples, which keep the secret out of sight:
+  aditus keys generate orders --capability integration --expires 90d > orders.key
+  aditus keys generate orders --capability integration --allow-port 5432 > orders.key"""
 )
 @_ID
 @click.option("--capability", required=True, help="What the key is for; its apps must have the same.")
@@ -66,6 +76,8 @@ Example, which keeps the secret out of sight:
     "--public-key", "public_file", metavar="FILE",
     help="Make no secret: take this public key, of `aditus keypair` or openssl; - is stdin.",
 )  # fmt: skip
+@_ports_option
+@_sources_option
 @region_option
 @output_option
 @asks_api
@@ -76,6 +88,8 @@ def generate(
     expires_at: float | None,
     description: str,
     public_file: str | None,
+    ports: tuple[int, ...],
+    sources: tuple[str, ...],
     region: str,
     output: Format,
 ) -> None:
@@ -90,6 +104,8 @@ def generate(
         description=description,
         expires_at=expires_at,
         public_key=_public_key(public_file),
+        allowed_ports=ports or None,
+        allowed_sources=sources or None,
     )
     if public_file is not None:
         _of_own_pair(new.key, output)
@@ -243,15 +259,9 @@ Examples:
 @_ID
 @click.option("--description", help="What people should know of it.")
 @click.option("--expires", metavar="SPAN|never", callback=_end, help="When it ends, such as 90d; or never.")
-@click.option(
-    "--allow-port", "ports", multiple=True, type=click.IntRange(1, 65535), metavar="PORT",
-    help="An app port that its agents may offer, and no others; repeat it.",
-)  # fmt: skip
+@_ports_option
 @click.option("--allow-any-port", "any_port", is_flag=True, help="Its agents may offer any app port.")
-@click.option(
-    "--allow-source", "sources", multiple=True, metavar="CIDR",
-    help="A network that its agents may dial from, and no others; repeat it.",
-)  # fmt: skip
+@_sources_option
 @click.option("--allow-any-source", "any_source", is_flag=True, help="Its agents may dial from anywhere.")
 @region_option
 @output_option

@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from aditus.client.decode import decode
-from aditus.client.http import Http
+from aditus.client.http import Http, segment
 from aditus.domain.audit_chain import Verification
 from aditus.domain.errors import AditusError, Code, invalid
 from aditus.domain.happenings import Event, KeyEvent, QuotaEvent, TunnelChange, TunnelEvent
@@ -56,8 +55,8 @@ class Client:
     def __init__(
         self, api_url: str, token: str, ca_file: Path | None = None, *, subscription: str = "0"
     ) -> None:
+        self._subscription = f"/v1/subscriptions/{segment(subscription)}"
         self._http = Http(api_url, token, ca_file)
-        self._subscription = f"/v1/subscriptions/{quote(subscription, safe='')}"
         self._only_region = ""
 
     def __enter__(self) -> "Client":
@@ -116,14 +115,21 @@ class Client:
         description: str = "",
         expires_at: float | None = None,
         public_key: bytes | None = None,
+        allowed_ports: Sequence[int] | None = None,
+        allowed_sources: Sequence[str] | None = None,
         idempotency_key: str = "",
     ) -> NewAccessKey:
-        """Generate a key. With `public_key` (32 bytes) `secret` is None: it stays with whoever made it."""
+        """Generate a key. With `public_key` (32 bytes) `secret` is None: it stays with whoever made it.
+
+        `allowed_ports` and `allowed_sources`: None is any, an empty sequence none.
+        """
         body: dict[str, object] = {
             "access_key_id": access_key_id,
             "capability": capability,
             "description": description,
             "expires_at": _rfc3339(expires_at),
+            "allowed_ports": None if allowed_ports is None else list(allowed_ports),
+            "allowed_sources": None if allowed_sources is None else list(allowed_sources),
         }
         if public_key is not None:
             body["public_key"] = _base64url(public_key)
@@ -253,7 +259,7 @@ class Client:
 
     def cut_tunnel(self, tunnel_id: str) -> None:
         """End one tunnel; its agent may come back."""
-        self._http.request("DELETE", f"{self._subscription}/tunnels/{quote(tunnel_id, safe='')}")
+        self._http.request("DELETE", f"{self._subscription}/tunnels/{segment(tunnel_id)}")
 
     @contextlib.contextmanager
     def events(self) -> Iterator[Iterator[Event]]:
@@ -310,18 +316,18 @@ class Client:
 
     def revoke_token(self, token_id: str) -> None:
         """End a token of one's own."""
-        self._http.request("DELETE", f"/v1/tokens/{quote(token_id, safe='')}")
+        self._http.request("DELETE", f"/v1/tokens/{segment(token_id)}")
 
     # --- how ---
 
     def _keys(self, region: str) -> str:
-        return f"{self._subscription}/regions/{quote(region or self._one_region(), safe='')}/access-keys"
+        return f"{self._subscription}/regions/{segment(region or self._one_region())}/access-keys"
 
     def _key(self, access_key_id: str, region: str) -> str:
-        return f"{self._keys(region)}/{quote(access_key_id, safe='')}"
+        return f"{self._keys(region)}/{segment(access_key_id)}"
 
     def _app(self, app: str) -> str:
-        return f"{self._subscription}/apps/{quote(app, safe='')}"
+        return f"{self._subscription}/apps/{segment(app)}"
 
     def _one_region(self) -> str:
         """The region of a subscription that has one; asked for once."""

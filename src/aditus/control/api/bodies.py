@@ -19,6 +19,11 @@ AllowedPorts = Annotated[list[Annotated[StrictInt, Field(ge=1, le=65535)]], Fiel
 """App ports that agents of the key may offer; null: any."""
 AllowedSources = Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=MAX_SOURCES)]
 """Networks in CIDR form that agents of the key may dial from; null: any."""
+Grace = Annotated[
+    float,
+    Field(strict=True, allow_inf_nan=False, json_schema_extra={"minimum": 0, "maximum": int(LONGEST_GRACE)}),
+]
+"""Within bounds that the service checks, and says better what is wrong; no truth value."""
 
 
 class Request(BaseModel):
@@ -44,7 +49,7 @@ class PatchKey(Request):
 
 
 class RotateKey(Request):
-    grace: Annotated[float, Field(ge=0, le=LONGEST_GRACE, allow_inf_nan=False)] | None = None
+    grace: Grace | None = None
     """Seconds from the first use of the new secret to the end of the old one; null: a day."""
     now: StrictBool = False
     public_key: PublicKey | None = None

@@ -129,8 +129,8 @@ def _grace(grace: float | None, at_once: bool) -> float:
     if not 0 <= grace <= LONGEST_GRACE:
         raise invalid(
             "bad-grace",
-            "The grace of an old secret is at most 90 days.",
-            remedy="Give it in seconds; a day is 86400.",
+            f"The grace of an old secret is {LONGEST_GRACE / 86_400:.0f} days at most.",
+            remedy="Give a shorter one: such as 24h to `aditus keys rotate`, or 86400 (seconds) to the API.",
             field="grace",
         )
     return grace
