@@ -1,10 +1,18 @@
 """Ed25519 keys and random ids."""
 
+import base64
 import re
 
 import pytest
 
-from aditus.crypto.keys import generate_pair, is_public_key, public_key, random_connect_id, random_id
+from aditus.crypto.keys import (
+    generate_pair,
+    is_public_key,
+    public_key,
+    public_of_text,
+    random_connect_id,
+    random_id,
+)
 from aditus.crypto.proof import Ed25519Verifier
 
 
@@ -45,6 +53,16 @@ SMALL = [
 @pytest.mark.parametrize("sign", [0, 0x80])
 def test_a_key_for_which_anybody_can_sign_is_none(point: bytes, sign: int) -> None:
     assert not is_public_key(point[:31] + bytes([point[31] | sign]))
+
+
+def test_a_public_key_is_read_from_base64url_with_or_without_padding() -> None:
+    raw = bytes([0xFB, 0xFF]) * 16
+    text = base64.urlsafe_b64encode(raw).decode()
+    assert "-" in text
+    assert public_of_text(text) == public_of_text(text.rstrip("=")) == raw
+    for other in ("", text[:-2], text + "A", "é" * 43, text[:20] + "\n" + text[20:]):
+        with pytest.raises(ValueError, match=r"."):
+            public_of_text(other)
 
 
 def test_a_forged_signature_is_what_this_is_about() -> None:

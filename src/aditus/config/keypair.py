@@ -1,13 +1,12 @@
 """Key pairs that are made where they are used: files with the private half, and with the public one."""
 
 import base64
-import binascii
 import os
 from pathlib import Path
 
 from aditus.config.files import MAX_BYTES, STDIN, open_to_others, read_text
 from aditus.config.surroundings import Surroundings
-from aditus.crypto.keys import generate_pair, private_pem, public_of_pem, secret_of_pem
+from aditus.crypto.keys import generate_pair, private_pem, public_of_pem, public_of_text, secret_of_pem
 from aditus.domain.errors import AditusError, invalid
 from aditus.domain.keytext import format_access_key
 
@@ -66,19 +65,14 @@ def read_public_key(file: str, surroundings: Surroundings) -> bytes:
             field="public_key",
         )
     try:
-        if text.startswith("-----BEGIN"):
-            return public_of_pem(text.encode())
-        raw = base64.b64decode(text.rstrip("=") + "=", altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
-    if len(raw) != 32:
+        return public_of_pem(text.encode()) if text.startswith("-----BEGIN") else public_of_text(text)
+    except ValueError:
         raise invalid(
             "bad-public-key",
             "There is no Ed25519 public key in it.",
             remedy="It is 43 characters of A-Z, a-z, 0-9, - and _, or PEM.",
             field="public_key",
-        )
-    return raw
+        ) from None
 
 
 def _write_new(file: Path, content: bytes) -> None:

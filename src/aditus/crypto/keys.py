@@ -1,5 +1,6 @@
 """Ed25519 keys and random ids, from the operating system's entropy."""
 
+import base64
 import secrets
 from dataclasses import dataclass, field
 
@@ -53,6 +54,14 @@ def is_public_key(raw: bytes) -> bool:
     # y of the points of order 1 and 2, 4, and 8: a point of order 8, doubled, has y = 0.
     is_small = square == 1 or y == 0 or (_D * square * square + 2 * square - 1) % _P == 0
     return is_point and not is_small
+
+
+def public_of_text(text: str) -> bytes:
+    """The raw public key in base64url, with or without padding. `ValueError` for anything but 32 bytes."""
+    raw = base64.b64decode(text.rstrip("=") + "=", altchars=b"-_", validate=True)
+    if len(raw) != keytext.SECRET_BYTES:
+        raise ValueError("not 32 bytes")
+    return raw
 
 
 def random_id() -> str:

@@ -1,12 +1,11 @@
 """How values travel: times as RFC 3339 in UTC, public keys as base64url."""
 
-import base64
-import binascii
 from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+from aditus.crypto.keys import public_of_text
 from aditus.domain.errors import invalid
 
 MAX_TIME_TEXT = 40  # characters
@@ -41,14 +40,11 @@ ReadTime = Annotated[float, BeforeValidator(unix_seconds), _SCHEMA]
 def public_key(text: str) -> bytes:
     """The raw Ed25519 public key, 32 bytes, in base64url with or without padding."""
     try:
-        raw = base64.b64decode(text.rstrip("=") + "=", altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
-    if len(raw) != 32:
+        return public_of_text(text)
+    except ValueError:
         raise invalid(
             "bad-public-key",
             "A public key is the 32 bytes of a raw Ed25519 public key in base64url.",
             remedy="It has 43 characters of A-Z, a-z, 0-9, - and _.",
             field="public_key",
-        )
-    return raw
+        ) from None
