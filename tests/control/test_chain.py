@@ -2,28 +2,65 @@
 
 import json
 import threading
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import delete, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from aditus.domain.audit_chain import Break, Fault, Head, Verification, verify_lines
 from aditus.domain.errors import Code
 from aditus.domain.model import Role
 from aditus.store.database import Database
+from aditus.store.schema import metadata
 from tests.control.refused import refused
 from tests.control_plane import CAPABILITY, ControlPlane
 from tests.databases import unprotected
 
 
+class Written:
+    """Six entries of the owner's organisation, and some of another between them; the same at each `put`."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[dict[str, Any]]] = {}
+        self._now = 0.0
+
+    def put(self, plane: ControlPlane) -> None:
+        """Into its database: written once, and from then on copied."""
+        if not self._rows:
+            self._write(plane)
+            return
+        plane.clock.now = self._now
+        with plane.database.write() as tx, unprotected(tx):
+            for table in reversed(metadata.sorted_tables):
+                tx.execute(delete(table))
+            for table in metadata.sorted_tables:
+                if rows := self._rows[table.name]:
+                    tx.execute(insert(table), rows)
+
+    def _write(self, plane: ControlPlane) -> None:
+        stranger = plane.stranger()
+        for number in range(6):
+            plane.clock.now += 0.1
+            plane.services.tokens.create(stranger, f"theirs-{number}")
+            plane.generate(f"key-{number}")
+        self._now = plane.clock.now
+        with plane.database.read() as tx:
+            for table in metadata.sorted_tables:
+                self._rows[table.name] = [dict(row) for row in tx.execute(select(table)).mappings()]
+
+
+@pytest.fixture(scope="module")
+def once() -> dict[str, Written]:
+    """What was written, by the name of the database."""
+    return {"sqlite": Written(), "postgresql": Written()}
+
+
 @pytest.fixture
-def written(plane: ControlPlane) -> ControlPlane:
-    """Six entries of the owner's organisation, and some of another between them."""
-    stranger = plane.stranger()
-    for number in range(6):
-        plane.clock.now += 0.1
-        plane.services.tokens.create(stranger, f"theirs-{number}")
-        plane.generate(f"key-{number}")
+def written(plane: ControlPlane, once: dict[str, Written]) -> ControlPlane:
+    with plane.database.read() as tx:
+        name = tx.dialect.name
+    once[name].put(plane)
     return plane
 
 
