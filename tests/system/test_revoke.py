@@ -141,9 +141,9 @@ class Customers:
                 raise result
 
 
-@pytest.mark.timeout(120)
-async def test_after_a_revoke_was_answered_no_byte_passes_however_it_races(world: World) -> None:
-    """Two hundred keys whose agents attach, and whose apps open streams, while they are revoked."""
+@pytest.mark.parametrize("keys", [50, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(120)])])
+async def test_after_a_revoke_was_answered_no_byte_passes_however_it_races(world: World, keys: int) -> None:
+    """So many keys whose agents attach, and whose apps open streams, while they are revoked."""
     rng = random.Random(7)
     early, late = 0, 0
     async with Echo() as echo:
@@ -170,12 +170,12 @@ async def test_after_a_revoke_was_answered_no_byte_passes_however_it_races(world
             early += not customers.served
             late += bool(customers.served)
 
-        for start in range(0, 200, 10):
+        for start in range(0, keys, 10):
             async with asyncio.TaskGroup() as races:
                 for number in range(start, start + 10):
                     races.create_task(race(number))
-    assert early > 10  # both kinds of races happened
-    assert late > 100
+    assert early > keys / 20  # both kinds of races happened
+    assert late > keys / 2
     assert world.relay.totals().tunnels == 0
 
 
