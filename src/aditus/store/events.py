@@ -1,11 +1,24 @@
 """The audit events: appended, listed, never changed."""
 
-from sqlalchemy import or_, select
+from dataclasses import dataclass
+
+from sqlalchemy import func, or_, select
 
 from aditus.domain.model import AuditEvent
 from aditus.store import audit_chain
 from aditus.store.database import Transaction
 from aditus.store.schema import audit_events
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events: all of it must be so; what is empty is not asked."""
+
+    text: str = ""  # in the actor, the action or the name of the object, in capital letters or not
+    object_id: str = ""
+
+
+EVERY = Wanted()
 
 
 def add(tx: Transaction, organization_id: str, subscription_id: str | None, audit_event: AuditEvent) -> None:
@@ -33,6 +46,7 @@ def page(
     subscription_id: str,
     *,
     organization_wide: bool,
+    wanted: Wanted = EVERY,
     before: int | None,
     limit: int,
 ) -> tuple[AuditEvent, ...]:
@@ -46,6 +60,12 @@ def page(
     query = select(audit_events).where(audit_events.c.organization_id == organization_id, concerns)
     if before is not None:
         query = query.where(audit_events.c.event_id < before)
+    if wanted.object_id:
+        query = query.where(audit_events.c.object_id == wanted.object_id)
+    if wanted.text:
+        searched = (audit_events.c.actor, audit_events.c.action, audit_events.c.object_name)
+        text = wanted.text.lower()
+        query = query.where(or_(*(func.lower(column).contains(text, autoescape=True) for column in searched)))
     rows = tx.execute(query.order_by(audit_events.c.event_id.desc()).limit(limit))
     return tuple(
         AuditEvent(

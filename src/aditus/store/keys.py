@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from ipaddress import ip_network
 from typing import Any
 
@@ -30,6 +32,28 @@ REMEMBERED_SECONDS = 30 * 86_400.0
 """How long relays remember a dead key, to tell its agents `revoked` rather than "unknown"."""
 WARNED_AT_ONCE = 500
 REMEMBERED_KEYS = 10_000  # of a region, the newest; bounds a relay's memory
+
+
+class Sort(StrEnum):
+    """By what keys are put in order."""
+
+    NAME = "id"
+    CAPABILITY = "capability"
+    STATE = "state"
+    CREATED = "created"
+    USED = "used"
+    EXPIRES = "expires"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which keys of a region, and in what order: all of it must be so; what is empty is not asked."""
+
+    text: str = ""  # in the access_key_id or the description, in capital letters or not
+    state: KeyState | None = None  # None: every key that is not revoked
+    capability: str = ""
+    sort: Sort = Sort.CREATED
+    descending: bool = True
 
 
 def find(
@@ -81,6 +105,38 @@ def page(
         query = query.where(tuple_(access_keys.c.created_at, access_keys.c.key_id) > tuple_(*after))
     query = query.order_by(access_keys.c.created_at, access_keys.c.key_id).limit(limit)
     return _keys(tx, query, now)
+
+
+def search(
+    tx: Transaction, subscription_id: str, region: str, wanted: Wanted, now: float, *, offset: int, limit: int
+) -> tuple[int, tuple[AccessKey, ...]]:
+    """How many keys are wanted, and those from the `offset`-th on. Of equals the oldest comes first."""
+    conditions = [access_keys.c.subscription_id == subscription_id, access_keys.c.region == region]
+    if wanted.state is None:
+        conditions.append(unrevoked)
+    else:
+        conditions.append(_state(now) == wanted.state.value)
+    if wanted.capability:
+        conditions.append(access_keys.c.capability == wanted.capability)
+    if wanted.text:
+        text = wanted.text.lower()
+        conditions.append(
+            or_(
+                func.lower(access_keys.c.access_key_id).contains(text, autoescape=True),
+                func.lower(access_keys.c.description).contains(text, autoescape=True),
+            )
+        )
+    total = tx.execute(select(func.count()).select_from(access_keys).where(*conditions)).scalar_one()
+    by = _sorted_by(wanted.sort, now)
+    order = (by.desc() if wanted.descending else by.asc()).nulls_last()
+    query = (
+        _select(now)
+        .where(*conditions)
+        .order_by(order, access_keys.c.created_at, access_keys.c.key_id)
+        .offset(offset)
+        .limit(limit)
+    )
+    return total, _keys(tx, query, now)
 
 
 def by_id(tx: Transaction, key_ids: Iterable[str], now: float) -> dict[str, AccessKey]:
@@ -215,6 +271,19 @@ def _state(now: float) -> ColumnElement[str]:
         (access_keys.c.expires_at <= now, KeyState.EXPIRED.value),
         else_=access_keys.c.state,
     )
+
+
+def _sorted_by(sort: Sort, now: float) -> ColumnElement[Any]:
+    if sort is Sort.STATE:
+        return _state(now)
+    columns: dict[Sort, ColumnElement[Any]] = {
+        Sort.NAME: func.lower(access_keys.c.access_key_id),
+        Sort.CAPABILITY: access_keys.c.capability,
+        Sort.CREATED: access_keys.c.created_at,
+        Sort.USED: access_keys.c.last_used_at,
+        Sort.EXPIRES: access_keys.c.expires_at,
+    }
+    return columns[sort]
 
 
 def _days_left(now: float) -> ColumnElement[int]:

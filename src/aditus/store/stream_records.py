@@ -30,6 +30,16 @@ class Wanted:
     reason: str = ""
     since: float | None = None
     until: float | None = None
+    key_id: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Traffic:
+    """What finished streams carried together: payload, in = from apps, out = to them."""
+
+    streams: int
+    bytes_in: int
+    bytes_out: int
 
 
 def add(tx: Transaction, records: Sequence[StreamRecord]) -> None:
@@ -50,6 +60,8 @@ def page(
     ]
     if wanted.access_key_id:
         conditions.append(table.access_key_id == wanted.access_key_id)
+    if wanted.key_id:
+        conditions.append(table.key_id == wanted.key_id)
     if wanted.port is not None:
         conditions.append(table.port == wanted.port)
     if wanted.reason:
@@ -60,6 +72,16 @@ def page(
         conditions.append(table.record_id < before)
     query = select(stream_records).where(*conditions).order_by(table.record_id.desc()).limit(limit)
     return tuple(StreamRecord(**row._mapping) for row in tx.execute(query))
+
+
+def traffic(tx: Transaction, subscription_id: str, since: float) -> Traffic:
+    """Of a subscription's streams that finished since then."""
+    table = stream_records.c
+    sums = (func.coalesce(func.sum(column), 0) for column in (table.bytes_in, table.bytes_out))
+    query = select(func.count(), *sums).where(
+        table.subscription_id == subscription_id, table.finished_at >= since
+    )
+    return Traffic(*map(int, tx.execute(query).one()))
 
 
 def prune(tx: Transaction, now: float) -> bool:

@@ -18,6 +18,8 @@ from pathlib import Path
 from aditus.config.address import Address
 from aditus.config.serve import ServeConfig
 from aditus.control.api.app import create_app
+from aditus.control.console import site as console
+from aditus.control.http.limits import Limits
 from aditus.control.service import bootstrap, services
 from aditus.control.service.news import News
 from aditus.crypto import devca
@@ -151,8 +153,15 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
             await relay.start(relay_socket, relay_tls, tasks)
             behind_proxy = bool(config.trusted_proxies)
             api_tls = None if config.api_listen.is_loopback or behind_proxy else (certificate, key)
+            limits = Limits()
             api = ApiThread(
-                create_app(use_cases, ready=lambda: relay.accepting, answered=metrics.request),
+                create_app(
+                    use_cases,
+                    ready=lambda: relay.accepting,
+                    limits=limits,
+                    pages=console.routes(use_cases, limits),
+                    answered=metrics.request,
+                ),
                 api_socket,
                 api_tls,
                 config.trusted_proxies,

@@ -1,12 +1,13 @@
 """The FastAPI application."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 
 from aditus import __version__
 from aditus.control.api import (
@@ -47,9 +48,10 @@ def create_app(
     *,
     ready: Callable[[], bool] = lambda: True,
     limits: Limits | None = None,
+    pages: Sequence[BaseRoute] = (),
     answered: Callable[[int, float], None] = lambda status, seconds: None,
 ) -> FastAPI:
-    """The REST API over these services. `ready` joins the database in deciding `/readyz`.
+    """The REST API over these services, with `pages` beside it. `ready` joins the database in `/readyz`.
 
     `answered` is told the status of each answer and the seconds that it took.
     """
@@ -83,6 +85,7 @@ def create_app(
     ):
         app.include_router(routes, dependencies=[TOKEN, COOKIE])
     app.include_router(docs_page.router(app.openapi))
+    app.router.routes.extend(pages)
     app.add_exception_handler(AditusError, on_aditus_error)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(RequestValidationError, on_validation_error)

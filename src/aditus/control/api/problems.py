@@ -1,4 +1,4 @@
-"""Errors as problem+json (RFC 9457), and the one table from codes to HTTP. No answer echoes its input."""
+"""Errors as problem+json (RFC 9457). No answer echoes its input."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -11,8 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from aditus.control.http.limits import SlowDown
+from aditus.control.http.status import TITLES, status_of
 from aditus.control.service.replay import IdempotentReplay
-from aditus.control.service.versions import CHANGED_MEANWHILE
 from aditus.domain.errors import AditusError, Code, invalid
 from aditus.telemetry.log import fields
 
@@ -22,36 +22,8 @@ _log = logging.getLogger(__name__)
 TYPE_PREFIX = "urn:aditus:problem:"
 """Before the code, in `type`: what clients read the code from."""
 
-STATUS = {
-    Code.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Code.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
-    Code.FORBIDDEN: HTTPStatus.FORBIDDEN,
-    Code.NOT_FOUND: HTTPStatus.NOT_FOUND,
-    Code.CONFLICT: HTTPStatus.CONFLICT,
-    Code.LIMIT: HTTPStatus.CONFLICT,
-    Code.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
-    Code.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
-}
-STATUS_OF_REASON = {
-    CHANGED_MEANWHILE: HTTPStatus.PRECONDITION_FAILED,
-    "slow-down": HTTPStatus.TOO_MANY_REQUESTS,
-    "too-many-followers": HTTPStatus.TOO_MANY_REQUESTS,
-    "body-too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-}
-"""Where HTTP has a status for just this."""
 RETRY_SECONDS = 15
 """For what is not a rate, and frees itself when somebody else ends."""
-TITLES = {
-    Code.INVALID: "The request cannot be right",
-    Code.UNAUTHENTICATED: "Who are you?",
-    Code.FORBIDDEN: "You may not do this",
-    Code.NOT_FOUND: "There is no such thing",
-    Code.CONFLICT: "It clashes with what is there",
-    Code.LIMIT: "A limit is reached",
-    Code.UNAVAILABLE: "Not now",
-    Code.INTERNAL: "A defect of this server",
-}
-
 _SPEC = "The fields and their forms are in /openapi.json."
 _BY_STATUS = {
     400: (Code.INVALID, "bad-request", "The request cannot be read.", "Send JSON, in UTF-8."),
@@ -73,7 +45,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """The answer that tells `error`; `status` where HTTP knows better than the table."""
-    status = status or STATUS_OF_REASON.get(error.reason) or STATUS[error.code]
+    status = status or status_of(error)
     if error.code is Code.UNAVAILABLE:  # the operator's trouble, and the cause is not for the caller
         cause = error if error.__cause__ else None  # what is only busy has none, and strangers can make it so
         _log.warning(error.reason, exc_info=cause, extra=fields(request_id=request_id))

@@ -35,10 +35,11 @@ def cookie_of(cookies: Mapping[str, str], scheme: str) -> str:
     return cookies.get(HOST_COOKIE) or (cookies.get(PLAIN_COOKIE, "") if scheme != "https" else "")
 
 
-def refuse_other_sites(method: str, headers: Headers) -> None:
+def refuse_other_sites(method: str, headers: Headers, *, browsers_only: bool = False) -> None:
     """A browser sends cookies along with what other sites ask of us. Raises forbidden `cross-site`.
 
-    Fetch Metadata tells, else the origin has to be the host that is asked; who sends neither is no browser.
+    Fetch Metadata tells, else the origin has to be the host that is asked. Who sends neither is no browser,
+    and is refused with `browsers_only`.
     """
     if method in SAFE:
         return
@@ -46,8 +47,10 @@ def refuse_other_sites(method: str, headers: Headers) -> None:
     origin = headers.get("origin")
     if site is not None:
         fine = site in ("same-origin", "none")
+    elif origin is not None:
+        fine = urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
     else:
-        fine = origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+        fine = not browsers_only
     if not fine:
         raise AditusError(
             Code.FORBIDDEN,

@@ -5,6 +5,7 @@ from aditus.control.service.context import Context, permitted
 from aditus.domain.model import AuditEvent, Caller, Page, Role
 from aditus.domain.policy import Operation
 from aditus.store import events
+from aditus.store.events import EVERY, Wanted
 
 
 class Events:
@@ -14,7 +15,13 @@ class Events:
         self._context = context
 
     def list(
-        self, caller: Caller, locator: str, *, cursor: str = "", limit: int = inputs.DEFAULT_PAGE
+        self,
+        caller: Caller,
+        locator: str,
+        wanted: Wanted = EVERY,
+        *,
+        cursor: str = "",
+        limit: int = inputs.DEFAULT_PAGE,
     ) -> Page[AuditEvent]:
         """A page of events, newest first; to owners also those of the organisation. `limit` 1 to 500."""
         limit = inputs.page_size(limit)
@@ -26,6 +33,7 @@ class Events:
                 subscription.organization_id,
                 subscription.subscription_id,
                 organization_wide=caller.role is Role.OWNER,
+                wanted=wanted,
                 before=before,
                 limit=limit + 1,
             )

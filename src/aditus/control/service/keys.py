@@ -28,6 +28,7 @@ from aditus.domain.model import (
 from aditus.domain.policy import Denied, Operation, may_generate
 from aditus.store import keys, subscriptions
 from aditus.store.database import Transaction
+from aditus.store.keys import Wanted
 
 MAX_DESCRIPTION = 500  # characters
 MAX_REVOKED_AT_ONCE = 500
@@ -139,12 +140,46 @@ class Keys:
         more = len(found) > limit
         return Page(items, inputs.cursor(items[-1].created_at, items[-1].key_id) if more else "")
 
+    def search(
+        self, caller: Caller, locator: str, region: str, wanted: Wanted, *, offset: int, limit: int
+    ) -> tuple[int, tuple[AccessKey, ...]]:
+        """How many keys are wanted, and at most `limit` (1 to 500) of them from the `offset`-th on."""
+        limit = inputs.page_size(limit)
+        with self._context.database.read() as tx:
+            subscription = permitted(tx, caller, Operation.KEYS_LIST, locator, region)
+            total, found = keys.search(
+                tx,
+                subscription.subscription_id,
+                region,
+                wanted,
+                self._context.now(),
+                offset=offset,
+                limit=limit,
+            )
+        return total, self._with_old_instances(subscription, found)
+
     def show(self, caller: Caller, locator: str, region: str, access_key_id: str) -> AccessKey:
         """The unrevoked key of this name, else the newest revoked one."""
         with self._context.database.read() as tx:
             subscription = permitted(tx, caller, Operation.KEYS_LIST, locator, region)
             key = _find(tx, subscription, region, access_key_id, self._context.now())
         return self._with_old_instances(subscription, [key])[0]
+
+    def by_key_ids(
+        self, caller: Caller, locator: str, region: str, key_ids: Sequence[str]
+    ) -> tuple[AccessKey, ...]:
+        """Of these key_ids, which no other keys ever get, those of this region, in the order given."""
+        asked = list(
+            dict.fromkeys(key_id for key_id in key_ids[:MAX_REVOKED_AT_ONCE] if inputs.is_id(key_id))
+        )
+        with self._context.database.read() as tx:
+            subscription = permitted(tx, caller, Operation.KEYS_LIST, locator, region)
+            known = keys.by_id(tx, asked, self._context.now())
+        here = (subscription.subscription_id, region)
+        found = [known[key_id] for key_id in asked if key_id in known]
+        return self._with_old_instances(
+            subscription, [key for key in found if (key.subscription_id, key.region) == here]
+        )
 
     def patch(
         self,

@@ -9,7 +9,7 @@ from aditus.domain import names
 from aditus.domain.model import Caller, Page, StreamRecord, StreamView, TunnelView
 from aditus.domain.policy import Operation
 from aditus.store import stream_records
-from aditus.store.stream_records import Wanted
+from aditus.store.stream_records import Traffic, Wanted
 
 
 class Tunnels:
@@ -50,6 +50,18 @@ class Tunnels:
             )
         items = found[:limit]
         return Page(items, str(items[-1].record_id) if len(found) > limit else "")
+
+    def traffic(self, caller: Caller, locator: str, since: float) -> Traffic:
+        """What the streams carried that finished since then (Unix seconds), or live now."""
+        with self._context.database.read() as tx:
+            subscription = permitted(tx, caller, Operation.STREAMS_LIST, locator)
+            finished = stream_records.traffic(tx, subscription.subscription_id, since)
+        live = self._context.relays.streams(subscription.subscription_id)
+        return Traffic(
+            finished.streams + len(live),
+            finished.bytes_in + sum(one.bytes_in for one in live),
+            finished.bytes_out + sum(one.bytes_out for one in live),
+        )
 
     def cut(self, caller: Caller, locator: str, tunnel_id: str) -> None:
         """End one tunnel. Its agent may come back: to keep it out, suspend or revoke its key."""

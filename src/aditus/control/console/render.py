@@ -1,0 +1,70 @@
+"""Templates to pages: one strict environment, and the headers that every page of the console has."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse, Response
+
+from aditus.control.console import words
+from aditus.control.console.static_files import StaticFiles
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types aditus",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "clipboard-write=(self), camera=(), geolocation=(), microphone=()",
+    "X-Frame-Options": "DENY",
+    "Vary": "Cookie, Sec-Fetch-Site",
+}
+
+
+class Renderer:
+    """Renders the templates of the console. Whatever they are given is escaped, and what is missing fails."""
+
+    def __init__(self, static: StaticFiles) -> None:
+        self._templates = Environment(
+            loader=PackageLoader("aditus.control.console"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._templates.globals.update(
+            static=static.url,
+            scripts=[static.url(name) for name in static.names("js")],
+            notices=words.NOTICES,
+            roles=words.ROLES,
+            states=words.STATES,
+            unique=lambda: secrets.token_urlsafe(16),
+        )
+        self._templates.filters.update(
+            count=words.count,
+            day=words.day,
+            did=words.did,
+            exact=words.exact,
+            pairs=lambda values: [(value, value) for value in values],
+            size=words.size,
+            when=words.when,
+        )
+
+    def page(self, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
+        """The page that a template makes of these values."""
+        return HTMLResponse(self._templates.get_template(template).render(values), status, HEADERS)

@@ -1,0 +1,41 @@
+"""The console as routes for the server to take in."""
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from aditus.control.console.pages import generate, key, keys, sign_in
+from aditus.control.console.render import HEADERS, Renderer
+from aditus.control.console.static_files import StaticFiles
+from aditus.control.console.visit import HOME, Door
+from aditus.control.http.limits import Limits
+from aditus.control.service.services import Services
+
+
+def routes(services: Services, limits: Limits) -> list[BaseRoute]:
+    """All pages. `limits` are those of the REST API: who asks too often does so on both."""
+    static = StaticFiles()
+    renderer = Renderer(static)
+    door = Door(services, limits, renderer)
+
+    async def root(request: Request) -> Response:
+        return RedirectResponse(HOME, 303, HEADERS)
+
+    async def home(request: Request) -> Response:
+        return await run_in_threadpool(door.home, request)
+
+    async def nothing_here(request: Request) -> Response:
+        return await run_in_threadpool(door.nothing_here, request)
+
+    return [
+        Route("/", root),
+        static.route(),
+        *sign_in.routes(services, limits, renderer, door),
+        Route(HOME, home),
+        *generate.routes(door),
+        *keys.routes(door),
+        *key.routes(door),
+        Route(HOME + "/{locator}", home),
+        Route(HOME + "/{rest:path}", nothing_here),
+    ]

@@ -1,0 +1,297 @@
+"""Who visits a page, where: the door of the console. Every page and every form of the console comes through.
+
+Whoever has no live session is sent to the sign-in. A form changes something only when the browser says that
+it comes from this very site, and when it has the token that only pages of this session hold.
+"""
+
+import hashlib
+import hmac
+import logging
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from aditus.control.console import forms
+from aditus.control.console.forms import Form
+from aditus.control.console.render import HEADERS, Renderer
+from aditus.control.http.cookie import cookie_of, forget_cookie, refuse_other_sites
+from aditus.control.http.limits import Limits, SlowDown, source_of
+from aditus.control.http.status import TITLES, status_of
+from aditus.control.service.services import Services
+from aditus.domain.errors import AditusError, Code
+from aditus.domain.model import Caller, Role, SubscriptionInfo, UserInfo
+from aditus.domain.policy import Operation, allowed
+from aditus.domain.tenants import SubscriptionRegion
+
+HOME = "/console"
+SIGN_IN = "/sign-in"
+PLACE = HOME + "/{locator}/{region}"
+"""What the addresses of all pages begin with: the subscription and the region that are looked at."""
+SECTION_PART = 4  # of an address, between slashes
+TOKEN_FIELD = "form_token"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of somebody who is signed in, in one subscription and region."""
+
+    services: Services
+    renderer: Renderer
+    request: Request
+    caller: Caller
+    user: UserInfo
+    here: SubscriptionInfo
+    regions: tuple[SubscriptionRegion, ...]
+    region: str
+    form_token: str
+    query: Form
+    form: Form = field(default_factory=Form)
+
+    @property
+    def locator(self) -> str:
+        """Of the subscription."""
+        return self.here.subscription.locator
+
+    @property
+    def in_region(self) -> SubscriptionRegion:
+        """What the subscription may use in this region."""
+        return next(one for one in self.regions if one.region == self.region)
+
+    @property
+    def cookie(self) -> str:
+        """The text of the session."""
+        return cookie_of(self.request.cookies, self.request.url.scheme)
+
+    def may(self, operation: str) -> bool:
+        """Whether the caller may do this here; what pages offer, while the services decide."""
+        return bool(allowed(Operation(operation), self.caller, self.here.subscription))
+
+    def path(self, *parts: str, **query: str | int) -> str:
+        """The address of a page here: its parts, quoted, and its query without what is empty."""
+        return _address(self.locator, self.region, *parts, **query)
+
+    @property
+    def role(self) -> Role:
+        """The caller's in this subscription."""
+        return next(one.role for one in self.user.subscriptions if one.locator == self.locator)
+
+    @property
+    def section(self) -> str:
+        """Which of the main pages this belongs to; empty: the overview."""
+        parts = self.request.url.path.split("/")
+        return parts[SECTION_PART] if len(parts) > SECTION_PART else ""
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether access keys are something here: a capability to generate them for, or old ones."""
+        return bool(self.in_region.capabilities or self.in_region.used)
+
+    def elsewhere(self, locator: str, region: str = "", section: str = "") -> str:
+        """The address of another subscription or region; without a region its first one is found."""
+        if not region:
+            return f"{HOME}/{quote(locator, safe='')}"
+        return _address(locator, region, *([section] if section else ()))
+
+    def show(self, template: str, status: int = 200, **values: Any) -> Response:
+        """This page, with these values."""
+        return self.renderer.page(
+            template,
+            {"visit": self, "error": None, "notice": self.query["notice"], "now": time.time(), **values},
+            status,
+        )
+
+    def go(self, *parts: str, **query: str | int) -> Response:
+        """On to another page here, after a form has done its work."""
+        return RedirectResponse(self.path(*parts, **query), 303, HEADERS)
+
+
+Handler = Callable[[Visit], Response]
+Shown = Callable[[Visit, AditusError | None], Response]
+
+
+class Door:
+    """Makes routes of handlers, which run in threads and may block."""
+
+    def __init__(self, services: Services, limits: Limits, renderer: Renderer) -> None:
+        self._services = services
+        self._limits = limits
+        self._renderer = renderer
+
+    def page(self, path: str, shown: Handler) -> Route:
+        """A page to look at; `path` goes on from the place."""
+
+        async def endpoint(request: Request) -> Response:
+            return await run_in_threadpool(self._answer, request, None, shown)
+
+        return Route(PLACE + path, endpoint, methods=["GET"])
+
+    def form(self, path: str, shown: Shown, done: Handler) -> Route:
+        """A page with a form: what it does, or why that failed, beside the form as it was filled in."""
+
+        def posted(visit: Visit) -> Response:
+            try:
+                return done(visit)
+            except AditusError as error:
+                if error.code in (Code.UNAUTHENTICATED, Code.NOT_FOUND, Code.UNAVAILABLE):
+                    raise
+                response = shown(visit, error)
+                response.status_code = status_of(error)
+                return response
+
+        async def endpoint(request: Request) -> Response:
+            if request.method != "POST":
+                return await run_in_threadpool(self._answer, request, None, lambda visit: shown(visit, None))
+            return await run_in_threadpool(self._answer, request, await request.body(), posted)
+
+        return Route(PLACE + path, endpoint, methods=["GET", "POST"])
+
+    def home(self, request: Request) -> Response:
+        """Where somebody who has just come in looks first: the first subscription, and its first region."""
+
+        def found(caller: Caller) -> Response:
+            user = self._services.subscriptions.userinfo(caller)
+            locator = request.path_params.get("locator", "")
+            known = [one.locator for one in user.subscriptions if locator in ("", one.locator)]
+            for one in known:
+                regions = self._services.subscriptions.in_regions(caller, one)
+                if regions:
+                    return RedirectResponse(_address(one, regions[0].region), 303, HEADERS)
+            if locator and not known:
+                raise _not_found()
+            raise AditusError(
+                Code.NOT_FOUND,
+                "no-subscription",
+                "There is no subscription with a region that you may see.",
+                remedy="Ask an owner of your organisation to make you a team admin, or the operator for one.",
+            )
+
+        return self._signed_in(request, found)
+
+    def _answer(self, request: Request, body: bytes | None, handler: Handler) -> Response:
+        def visited(caller: Caller) -> Response:
+            token = form_token(cookie_of(request.cookies, request.url.scheme))
+            form = Form()
+            if body is not None:
+                refuse_other_sites(request.method, request.headers, browsers_only=True)
+                form = forms.parse(body, request.headers.get("content-type", ""))
+                if not hmac.compare_digest(form[TOKEN_FIELD].encode(), token.encode()):
+                    raise _bad_token()
+            locator, region = request.path_params["locator"], request.path_params["region"]
+            here = self._services.subscriptions.show(caller, locator)
+            regions = self._services.subscriptions.in_regions(caller, locator)
+            if region not in {one.region for one in regions}:
+                raise _not_found()
+            return handler(
+                Visit(
+                    services=self._services,
+                    renderer=self._renderer,
+                    request=request,
+                    caller=caller,
+                    user=self._services.subscriptions.userinfo(caller),
+                    here=here,
+                    regions=regions,
+                    region=region,
+                    form_token=token,
+                    query=Form(request.query_params.multi_items()),
+                    form=form,
+                )
+            )
+
+        return self._signed_in(request, visited)
+
+    def _signed_in(self, request: Request, answer: Callable[[Caller], Response]) -> Response:
+        try:
+            caller = self._caller(request)
+        except AditusError as error:
+            if error.code is not Code.UNAUTHENTICATED:
+                return self.failed(error)
+            return _to_sign_in(request)
+        try:
+            return answer(caller)
+        except AditusError as error:
+            return self.failed(error)
+
+    def _caller(self, request: Request) -> Caller:
+        cookie = cookie_of(request.cookies, request.url.scheme)
+        source = source_of(request.client)
+        self._limits.admit(source, cookie)
+        try:
+            caller = self._services.auth.person(cookie)
+        except AditusError as error:
+            if error.code is Code.UNAUTHENTICATED and cookie:
+                self._limits.failed(source)
+            raise
+        self._limits.authenticated(caller.caller_id, cookie)
+        return caller
+
+    def failed(self, error: AditusError) -> Response:
+        """A page of its own for a failure that no form shows."""
+        if error.code is Code.UNAVAILABLE:  # the operator's trouble, and its cause is not for the reader
+            _log.warning(error.reason, exc_info=error if error.__cause__ else None)
+        values = {"error": error, "title": TITLES[error.code]}
+        response = self._renderer.page("error.html", values, status_of(error))
+        if isinstance(error, SlowDown):
+            response.headers["Retry-After"] = str(error.retry_after)
+        return response
+
+    def nothing_here(self, request: Request) -> Response:
+        """An address that is none."""
+        return self._signed_in(request, lambda caller: self.failed(_not_found()))
+
+
+def form_token(cookie: str) -> str:
+    """What the forms of a session carry. It follows from the cookie, and the cookie not from it."""
+    digest = hashlib.blake2b(cookie.encode("utf-8", "surrogatepass"), digest_size=24, person=b"aditus form")
+    return urlsafe_b64encode(digest.digest()).decode()
+
+
+def next_page(text: str) -> str:
+    """Where to go after the sign-in: a page of the console, whatever the address asks for."""
+    parts = text.split("/")
+    inside = parts[:2] == ["", HOME[1:]] and ".." not in parts and "." not in parts
+    return text if inside and text.isascii() and text.isprintable() and "\\" not in text else HOME
+
+
+def _to_sign_in(request: Request) -> Response:
+    query = ""
+    if request.method == "GET" and request.url.path != HOME:
+        asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        query = "?" + urlencode({"next": asked})
+    response = RedirectResponse(SIGN_IN + query, 303, HEADERS)
+    if request.cookies:
+        forget_cookie(response)
+    return response
+
+
+def _address(locator: str, region: str, *parts: str, **query: str | int) -> str:
+    path = "/".join([HOME, *(quote(part, safe="") for part in (locator, region, *parts))])
+    asked = {name: value for name, value in query.items() if value not in ("", 0)}
+    return f"{path}?{urlencode(asked)}" if asked else path
+
+
+def _not_found() -> AditusError:
+    return AditusError(
+        Code.NOT_FOUND,
+        "no-such-page",
+        "There is nothing at this address, or nothing that you may see.",
+        remedy="Go on from the overview.",
+    )
+
+
+def _bad_token() -> AditusError:
+    return AditusError(
+        Code.FORBIDDEN,
+        "bad-form-token",
+        "This form belongs to another session than yours, so nothing was changed.",
+        remedy="Open the page again, and send its form from there.",
+    )
