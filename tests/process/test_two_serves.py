@@ -4,7 +4,7 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,13 +66,13 @@ def names(server: Server) -> str:
     return f":{server.program.pid}"
 
 
-@pytest.fixture
-def two(tmp_path: Path, postgres: PostgresServer) -> Iterator[Two]:
+@contextmanager
+def started(folder: Path, postgres: PostgresServer) -> Iterator[Two]:
     """Started at the same moment, on an empty database."""
     url = postgres.create_database(f"two_{uuid.uuid4().hex}")
-    url_file = tmp_path / "url"
+    url_file = folder / "url"
     url_file.write_text(url)
-    first, second = Server(tmp_path / "first"), Server(tmp_path / "second")
+    first, second = Server(folder / "first"), Server(folder / "second")
     shared = f"wss://localhost:{first.relay_port}"
     common = ("--database-url-file", str(url_file), "--public-url", shared)
     first.words, second.words = common, (*common, "--public-url", f"wss://localhost:{second.relay_port}")
@@ -81,6 +81,20 @@ def two(tmp_path: Path, postgres: PostgresServer) -> Iterator[Two]:
         database = open_database(url)
         stack.callback(database.close)
         yield Two((first, second), database)
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Two]:
+    """For all tests that end neither of them; each uses keys of its own."""
+    with started(tmp_path_factory.mktemp("two"), postgres) as two:
+        yield two
+
+
+@pytest.fixture
+def own_two(tmp_path: Path, postgres: PostgresServer) -> Iterator[Two]:
+    """For a test that ends one of them."""
+    with started(tmp_path, postgres) as two:
+        yield two
 
 
 def test_what_one_revokes_the_other_cuts(two: Two) -> None:
@@ -121,18 +135,18 @@ def test_only_one_makes_the_owner_and_the_other_says_where_the_token_is(two: Two
         assert client.list_keys() is not None  # the one token is good at both
 
 
-def test_who_was_killed_is_waited_for_a_second_and_after_a_while_no_more(two: Two) -> None:
-    here, there = two.servers
-    two.key("one")
-    two.key("two")
+def test_who_was_killed_is_waited_for_a_second_and_after_a_while_no_more(own_two: Two) -> None:
+    here, there = own_two.servers
+    own_two.key("one")
+    own_two.key("two")
     there.kill()
-    with two.client(here) as client:
+    with own_two.client(here) as client:
         started = time.monotonic()
         [result] = client.revoke_keys(["one"])
         took = time.monotonic() - started
         assert [name.endswith(names(there)) for name in result.pending_relays] == [True]
         print(f"a revoke beside a killed server took {took:.2f} s")  # noqa: T201
-        with two.database.write() as tx:  # half a minute, by the clock
+        with own_two.database.write() as tx:  # half a minute, by the clock
             tx.execute(
                 update(schema.relays)
                 .where(schema.relays.c.name.endswith(names(there)))
@@ -142,13 +156,13 @@ def test_who_was_killed_is_waited_for_a_second_and_after_a_while_no_more(two: Tw
         assert result.pending_relays == ()
 
 
-def test_who_stops_in_order_leaves_the_list(two: Two) -> None:
-    here, there = two.servers
-    key = two.key("steady")
+def test_who_stops_in_order_leaves_the_list(own_two: Two) -> None:
+    here, there = own_two.servers
+    key = own_two.key("steady")
     assert there.program.end(signal.SIGTERM) == 0
-    [left] = two.relays()
+    [left] = own_two.relays()
     assert left.endswith(names(here))
-    with two.client(here) as client:
+    with own_two.client(here) as client:
         assert client.revoke_keys([key.access_key_id])[0].pending_relays == ()
 
 
