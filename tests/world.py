@@ -12,10 +12,14 @@ when anything logged an error, or when the loop met an exception that nobody han
 """
 
 import asyncio
+import atexit
 import contextlib
 import dataclasses
+import functools
 import logging
+import shutil
 import ssl
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_network
@@ -27,6 +31,7 @@ from aditus.agent.supervisor import Agent
 from aditus.client.rest import Client
 from aditus.config.address import Address
 from aditus.config.serve import ServeConfig
+from aditus.control.service import bootstrap
 from aditus.crypto import devca
 from aditus.crypto.keys import generate_pair, random_connect_id, random_id
 from aditus.crypto.proof import Ed25519Verifier, KeySigner
@@ -39,6 +44,8 @@ from aditus.net import tcp, tls
 from aditus.net.mux import Resources
 from aditus.relay.relay import Relay
 from aditus.relay.settings import STRANGERS, STRANGERS_PER_SOURCE, RelaySettings
+from aditus.store.database import open_database
+from aditus.wiring import data_folder
 from aditus.wiring.serve import Server, serving
 from tests.ends import LOOPBACK, Conversation, Target, free_port, soon, until
 
@@ -281,6 +288,24 @@ class Site:
         return app, await target.accept()
 
 
+@functools.cache
+def first_started() -> "tempfile.TemporaryDirectory[str]":
+    """A data folder after a first start, made once: its tables and its password take 0.2 s of CPU.
+
+    First starts themselves are tried in tests/process.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="aditus-first-started-")
+    atexit.register(folder.cleanup)
+    database = open_database(f"sqlite:///{folder.name}/aditus.db")
+
+    def hand_over(first: bootstrap.FirstStart) -> None:
+        data_folder.write_owner_token(Path(folder.name), first.token)
+
+    bootstrap.ensure(database, REGION, "wss://localhost:8443", time.time(), hand_over)
+    database.close()
+    return folder
+
+
 class World(Site):
     """All that `aditus serve` runs; keys are made and revoked by its REST API."""
 
@@ -304,6 +329,8 @@ class World(Site):
         return self
 
     async def _start(self) -> None:
+        if self._config.region == REGION and not any(self.folder.iterdir()):
+            await asyncio.to_thread(shutil.copytree, first_started().name, self.folder, dirs_exist_ok=True)
         self.server = await self._stack.enter_async_context(serving(self._config))
         self.relay = self.server.relay
         self.relay_url = parse_relay_url(self.server.relay_url)
