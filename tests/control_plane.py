@@ -10,22 +10,9 @@ from aditus.control.service import services
 from aditus.control.service.services import Services
 from aditus.crypto.tokens import token_hash
 from aditus.domain.keytext import format_token
-from aditus.domain.model import (
-    AccessKey,
-    AuditEvent,
-    Caller,
-    Cut,
-    KeyChanges,
-    KeyState,
-    PortStatus,
-    Region,
-    RelayKey,
-    Role,
-    StreamView,
-    Subscription,
-    TunnelView,
-)
+from aditus.domain.model import AccessKey, AuditEvent, Caller, Cut, KeyState, Region, Role, Subscription
 from aditus.domain.policy import key_verdict
+from aditus.domain.relays import KeyChanges, PortStatus, RelayKey, StreamView, TunnelView
 from aditus.store import keys, people, regions, subscriptions
 from aditus.store.database import Database
 from aditus.store.schema import access_keys, key_secrets, roles

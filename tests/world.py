@@ -38,7 +38,8 @@ from aditus.crypto.proof import Ed25519Verifier, KeySigner
 from aditus.domain.connect_url import ConnectUrl, RelayUrl, parse_relay_url
 from aditus.domain.errors import AditusError
 from aditus.domain.keytext import SecretText, format_access_key, parse_access_key
-from aditus.domain.model import Cut, KeyChanges, KeyState, RelayKey, RelaySecret, RevokeResult, TunnelView
+from aditus.domain.model import Cut, KeyState, RevokeResult
+from aditus.domain.relays import KeyChanges, RelayKey, RelaySecret, TunnelView
 from aditus.domain.spec import parse_specs
 from aditus.net import tcp, tls
 from aditus.net.mux import Resources

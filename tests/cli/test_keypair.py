@@ -13,7 +13,7 @@ import pytest
 from aditus.control.api.app import create_app
 from aditus.crypto.keys import public_key
 from aditus.domain.keytext import parse_access_key
-from aditus.domain.model import RelaySecret
+from aditus.domain.relays import RelaySecret
 from aditus.store.database import Database
 from tests.cli.run import Ended, run
 from tests.client.conftest import served

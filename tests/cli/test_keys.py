@@ -9,7 +9,7 @@ import pytest
 
 from aditus.control.api.app import create_app
 from aditus.domain.keytext import parse_access_key
-from aditus.domain.model import RelayReport, StreamRecord
+from aditus.domain.relays import RelayReport, StreamRecord
 from aditus.store.database import Database
 from tests.cli.run import Ended, Terminal, run
 from tests.client.conftest import served

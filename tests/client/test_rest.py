@@ -9,7 +9,8 @@ from aditus.client.rest import Client
 from aditus.crypto.keys import generate_pair
 from aditus.domain.errors import AditusError, Code
 from aditus.domain.keytext import parse_access_key
-from aditus.domain.model import AccessKey, Cut, KeyState, RelaySecret, Role
+from aditus.domain.model import AccessKey, Cut, KeyState, Role
+from aditus.domain.relays import RelaySecret
 from tests.control_plane import CAPABILITY, REGION, START, ControlPlane
 
 

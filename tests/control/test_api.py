@@ -20,7 +20,8 @@ from aditus.control.api.problems import STATUS, TITLES
 from aditus.crypto.keys import generate_pair
 from aditus.domain.errors import AditusError, Code
 from aditus.domain.keytext import parse_access_key
-from aditus.domain.model import Caller, RelaySecret, Role, SubscriptionInfo, UserInfo
+from aditus.domain.model import Caller, Role, SubscriptionInfo, UserInfo
+from aditus.domain.relays import RelaySecret
 from tests.control_plane import CAPABILITY, START, ControlPlane
 
 SUBSCRIPTION = "/v1/subscriptions/0"

@@ -12,7 +12,8 @@ from aditus.control.service.replay import IdempotentReplay
 from aditus.crypto.keys import generate_pair, public_key
 from aditus.domain.errors import AditusError, Code
 from aditus.domain.keytext import parse_access_key
-from aditus.domain.model import AccessKey, Caller, Cut, KeyChanges, KeyState, RelaySecret, Role
+from aditus.domain.model import AccessKey, Caller, Cut, KeyState, Role
+from aditus.domain.relays import KeyChanges, RelaySecret
 from aditus.store.key_source import StoredKeySource
 from tests.control.refused import refused
 from tests.control_plane import CAPABILITY, REGION, START, ControlPlane, Relays

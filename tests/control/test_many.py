@@ -15,7 +15,8 @@ from sqlalchemy import select, text, update
 from aditus.control.service import services
 from aditus.control.service.services import Services
 from aditus.domain.errors import AditusError
-from aditus.domain.model import AccessKey, Cut, KeyChanges, KeyState
+from aditus.domain.model import AccessKey, Cut, KeyState
+from aditus.domain.relays import KeyChanges
 from aditus.store import schema
 from aditus.store.database import Database, open_database
 from aditus.wiring.follower import Follower

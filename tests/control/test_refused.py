@@ -2,7 +2,8 @@
 
 from aditus.control.service.refused import KEPT_DAYS, MAX_COUNTS_A_MINUTE, TOLD_EVERY
 from aditus.domain.errors import Code
-from aditus.domain.model import AuditEvent, KeyRefusal, RelayReport, Role, StrangerRefusal
+from aditus.domain.model import AuditEvent, Role
+from aditus.domain.relays import KeyRefusal, RelayReport, StrangerRefusal
 from tests.control.refused import refused
 from tests.control_plane import REGION, ControlPlane
 

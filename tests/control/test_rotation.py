@@ -11,7 +11,8 @@ from aditus.control.service.rotation import LONGEST_GRACE
 from aditus.crypto.keys import generate_pair, public_key
 from aditus.domain.errors import Code
 from aditus.domain.keytext import parse_access_key
-from aditus.domain.model import AccessKey, KeyUse, NewAccessKey, RelayReport, RelaySecret, Role, Rotation
+from aditus.domain.model import AccessKey, NewAccessKey, Role, Rotation
+from aditus.domain.relays import KeyUse, RelayReport, RelaySecret
 from aditus.store import key_secrets
 from tests.control.refused import refused
 from tests.control_plane import CAPABILITY, REGION, ControlPlane

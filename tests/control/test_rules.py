@@ -7,7 +7,8 @@ import pytest
 from aditus.control.service.keys import KeyPatch
 from aditus.control.service.rules import MAX_PORTS, MAX_SOURCES
 from aditus.domain.errors import Code
-from aditus.domain.model import AccessKey, KeyUse, RelayReport
+from aditus.domain.model import AccessKey
+from aditus.domain.relays import KeyUse, RelayReport
 from tests.control.refused import refused
 from tests.control_plane import CAPABILITY, REGION, ControlPlane
 

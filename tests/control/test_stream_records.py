@@ -6,7 +6,8 @@ import pytest
 
 from aditus.control.service import reports
 from aditus.domain.errors import Code
-from aditus.domain.model import AccessKey, RelayReport, Role, StreamRecord
+from aditus.domain.model import AccessKey, Role
+from aditus.domain.relays import RelayReport, StreamRecord
 from aditus.store.stream_records import KEPT_SECONDS, Wanted
 from tests.control.refused import refused
 from tests.control_plane import REGION, START, ControlPlane

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aditus.domain.model import AccessKey, App, Caller, KeyState, RelayKey, RelaySecret, Role, Subscription
+from aditus.domain.model import AccessKey, App, Caller, KeyState, Role, Subscription
 from aditus.domain.policy import (
     TABLE,
     Denied,
@@ -24,6 +24,7 @@ from aditus.domain.policy import (
     secret_verdict,
     source_verdict,
 )
+from aditus.domain.relays import RelayKey, RelaySecret
 
 SUBSCRIPTION = Subscription("sub1", "org1", "loc1", "Ours", ("integration",), ("local",))
 OTHER = replace(SUBSCRIPTION, subscription_id="sub2", locator="loc2")

@@ -14,7 +14,8 @@ import pytest
 from aditus.crypto.keys import generate_pair, random_connect_id, random_id
 from aditus.crypto.proof import KeySigner
 from aditus.domain.keytext import format_access_key, parse_access_key
-from aditus.domain.model import KeyChanges, KeyState
+from aditus.domain.model import KeyState
+from aditus.domain.relays import KeyChanges
 from aditus.wire import frames
 from aditus.wire.frames import FrameType, Role, Verdict
 from tests.ends import free_port, on_linux, resident, until

@@ -9,8 +9,9 @@ import pytest
 
 from aditus.crypto.keys import public_key
 from aditus.domain.keytext import parse_access_key
-from aditus.domain.model import KeyState, RelayKey, RelaySecret, StreamView
+from aditus.domain.model import KeyState
 from aditus.domain.policy import attach_verdict, port_verdict
+from aditus.domain.relays import RelayKey, RelaySecret, StreamView
 from tests.ends import LOOPBACK, Conversation, free_port, until
 from tests.raw import HandAgent
 from tests.world import SUBSCRIPTION, Key, Site

@@ -2,7 +2,8 @@
 
 import pytest
 
-from aditus.domain.model import KeyState, StreamRecord
+from aditus.domain.model import KeyState
+from aditus.domain.relays import StreamRecord
 from aditus.wire import frames
 from aditus.wire.errors import ResetReason
 from aditus.wire.frames import FrameType

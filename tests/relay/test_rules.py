@@ -7,7 +7,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from aditus.domain.model import KeyRefusal
+from aditus.domain.relays import KeyRefusal
 from aditus.wire.frames import Verdict
 from tests.ends import LOOPBACK, Echo, free_port, until
 from tests.raw import Wire, upgrade

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from aditus.domain.model import AccessKey, KeyState, Region, RelaySecret, Subscription
+from aditus.domain.model import AccessKey, KeyState, Region, Subscription
 from aditus.domain.ports import KeySource
+from aditus.domain.relays import RelaySecret
 from aditus.store import keys, regions, subscriptions
 from aditus.store.database import Database
 from aditus.store.key_source import StoredKeySource

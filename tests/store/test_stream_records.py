@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from aditus.domain.model import StreamRecord
+from aditus.domain.relays import StreamRecord
 from aditus.store import stream_records
 from aditus.store.database import Database
 from aditus.store.stream_records import Wanted

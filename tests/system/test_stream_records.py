@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from aditus.domain.model import StreamRecord
+from aditus.domain.relays import StreamRecord
 from tests.ends import Target, soon
 from tests.world import World
 

@@ -8,7 +8,7 @@ import click
 
 from aditus.cli.api import asks_api
 from aditus.cli.output import Format, output_option, say, size, table, terminal, when, write_json, write_table
-from aditus.domain.model import PortStatus, TunnelView
+from aditus.domain.relays import PortStatus, TunnelView
 
 if TYPE_CHECKING:
     from aditus.client.rest import Client

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from aditus.client.asking import Asking, rfc3339
 from aditus.client.decode import decode
 from aditus.domain.audit_chain import Verification
-from aditus.domain.model import AuditEvent, StrangerRefusal
+from aditus.domain.model import AuditEvent
+from aditus.domain.relays import StrangerRefusal
 
 VERIFY_SECONDS = 600.0  # a million entries take half a minute
 

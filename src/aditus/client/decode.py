@@ -1,4 +1,4 @@
-"""From the API's JSON to the values of `domain.model`, by their own type hints."""
+"""From the API's JSON to the values of `domain`, by their own type hints."""
 
 import dataclasses
 import types

@@ -10,7 +10,8 @@ from aditus.client.decode import decode
 from aditus.client.http import segment
 from aditus.domain.errors import AditusError, Code
 from aditus.domain.happenings import Event, KeyEvent, QuotaEvent, TunnelChange, TunnelEvent
-from aditus.domain.model import AccessKey, Quota, StreamRecord, StreamView, TunnelView
+from aditus.domain.model import AccessKey, Quota
+from aditus.domain.relays import StreamRecord, StreamView, TunnelView
 
 
 class Live(Asking):

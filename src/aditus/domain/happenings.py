@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aditus.domain.model import AccessKey, Quota, TunnelView
+from aditus.domain.model import AccessKey, Quota
+from aditus.domain.relays import TunnelView
 
 
 class TunnelChange(StrEnum):

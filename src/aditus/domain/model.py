@@ -1,4 +1,4 @@
-"""The nouns of Aditus as frozen values: what is stored, what is answered, what a relay knows.
+"""The nouns of Aditus as frozen values: what is stored, and what is answered.
 
 Every time is a `float` of Unix seconds (UTC). Every `*_id` is made by us, base62 and never reused;
 `access_key_id` alone is the user's own name for a key. No value here holds a secret but
@@ -7,7 +7,6 @@ Every time is a `float` of Unix seconds (UTC). Every `*_id` is made by us, base6
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
 from typing import Generic, TypeVar
 
 from aditus.domain.keytext import SecretText
@@ -141,42 +140,6 @@ class App:
     key_state: KeyState | None = None
 
 
-# --- what a relay knows -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class RelaySecret:
-    """A raw Ed25519 public key of 32 bytes; from `ends_at` on the secret to it is replaced."""
-
-    public_key: bytes
-    ends_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RelayKey:
-    """All that a relay knows of a key. Of its secrets at most two are live; the newest comes last."""
-
-    key_id: str
-    access_key_id: str
-    subscription_id: str
-    region: str
-    state: KeyState
-    secrets: tuple[RelaySecret, ...]
-    connect_id: str  # empty once revoked
-    expires_at: float | None = None
-    allowed_ports: frozenset[int] | None = None  # None: any
-    allowed_sources: tuple[IPv4Network | IPv6Network, ...] | None = None  # None: any
-
-
-@dataclass(frozen=True, slots=True)
-class KeyChanges:
-    """The keys of a region that changed after an epoch, up to and with `epoch`."""
-
-    region: str
-    epoch: int
-    keys: tuple[RelayKey, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class Cut:
     """What a revoke (or suspend) cut, or in a dry run would cut, on the relays that answered."""
@@ -185,120 +148,6 @@ class Cut:
     tunnels: int = 0
     streams: int = 0
     milliseconds: float = 0.0  # from the commit to the last cut
-
-
-@dataclass(frozen=True, slots=True)
-class StreamView:
-    """One live TCP conversation, as a relay sees it. Bytes are payload: in = from the app, out = to it."""
-
-    tunnel_id: str
-    stream: int
-    port: int
-    source: str  # who connected, "host:port"
-    opened_at: float
-    bytes_in: int
-    bytes_out: int
-
-
-@dataclass(frozen=True, slots=True)
-class KeyUse:
-    """An agent is attached with this secret of a key, or was just now."""
-
-    key_id: str
-    public_key: bytes
-    at: float
-    source: str  # the address that it came from
-    instance: str  # 32 hex digits
-    version: str  # of the agent's program
-
-
-@dataclass(frozen=True, slots=True)
-class StreamRecord:
-    """One finished stream. Bytes are payload: in = from the app, out = to it."""
-
-    subscription_id: str
-    region: str
-    key_id: str
-    access_key_id: str
-    tunnel_id: str
-    instance: str
-    port: int
-    app_id: str  # empty: through the listener
-    source: str  # who connected, "host:port"
-    opened_at: float
-    finished_at: float
-    bytes_in: int
-    bytes_out: int
-    setup_ms: float | None  # from OPEN to ACCEPT; None: never accepted
-    reason: str  # "closed", or the token of the RESET
-    record_id: int = 0  # given by the store
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRefusal:
-    """Proven agents of one key that were refused for one reason from one source, since the last report."""
-
-    key_id: str
-    reason: str
-    source: str
-    refusals: int
-
-
-@dataclass(frozen=True, slots=True)
-class StrangerRefusal:
-    """Refusals of who proved nothing, of one source in one minute (Unix seconds // 60)."""
-
-    minute: int
-    source: str  # empty: those beyond the bound, together
-    reason: str
-    refusals: int
-
-
-@dataclass(frozen=True, slots=True)
-class RelayReport:
-    """What a relay saw since its last report, for the control plane to keep. Bounded by the relay."""
-
-    uses: tuple[KeyUse, ...] = ()
-    streams: tuple[StreamRecord, ...] = ()
-    key_refusals: tuple[KeyRefusal, ...] = ()
-    stranger_refusals: tuple[StrangerRefusal, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.uses or self.streams or self.key_refusals or self.stranger_refusals)
-
-
-@dataclass(frozen=True, slots=True)
-class PortStatus:
-    """What a relay answered to one offered port: accepted, or why not."""
-
-    port: int
-    accepted: bool
-    verdict: str  # token of `wire.frames.Verdict`, lower case with hyphens
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TunnelView:
-    """One live attachment of an agent, as a relay sees it."""
-
-    tunnel_id: str
-    key_id: str
-    access_key_id: str
-    subscription_id: str
-    region: str
-    instance: str  # 32 hex digits
-    slot: int
-    agent_version: str
-    agent_host: str
-    peer: str  # the address it came from
-    attached_at: float
-    ports: tuple[PortStatus, ...]
-    streams: int
-    streams_total: int
-    bytes_in: int
-    bytes_out: int
-    rtt_ms: float | None = None
-    old_secret: bool = False  # its key was rotated, and it still uses the secret before
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,8 @@ from ipaddress import IPv6Address, ip_address
 from types import MappingProxyType
 from typing import Literal
 
-from aditus.domain.model import (
-    AccessKey,
-    App,
-    Caller,
-    KeyState,
-    RelayKey,
-    RelaySecret,
-    Role,
-    Subscription,
-)
+from aditus.domain.model import AccessKey, App, Caller, KeyState, Role, Subscription
+from aditus.domain.relays import RelayKey, RelaySecret
 
 
 @dataclass(frozen=True, slots=True)

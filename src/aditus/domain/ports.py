@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from aditus.domain.model import Cut, KeyChanges, StreamView, TunnelView
+from aditus.domain.model import Cut
+from aditus.domain.relays import KeyChanges, StreamView, TunnelView
 
 
 class KeySource(Protocol):

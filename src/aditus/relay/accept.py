@@ -13,9 +13,9 @@ from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
 
-from aditus.domain.model import RelayKey, RelaySecret
 from aditus.domain.policy import Denied, attach_verdict, key_verdict
 from aditus.domain.ports import Verifier
+from aditus.domain.relays import RelayKey, RelaySecret
 from aditus.net.door import Door
 from aditus.net.mux import Mux, MuxStream, Resources
 from aditus.net.ws import Refusal, Upgrade

@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from aditus.domain.model import Cut, KeyState, RelayKey
+from aditus.domain.model import Cut, KeyState
 from aditus.domain.policy import WARNING_DAYS, Denied, attach_verdict, key_verdict, port_verdict
+from aditus.domain.relays import RelayKey
 from aditus.relay.ingress import Ingress
 from aditus.relay.keyring import Keyring
 from aditus.relay.open import close_code, reset_reason

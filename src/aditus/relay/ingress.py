@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from aditus.domain.model import PortStatus
+from aditus.domain.relays import PortStatus
 from aditus.net import tcp
 from aditus.net.pump import Pump
 from aditus.net.ws import format_address

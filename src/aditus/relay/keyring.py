@@ -1,7 +1,8 @@
 """What this relay knows of keys: public keys in memory, fed from the key feed. No truth lives here."""
 
-from aditus.domain.model import KeyChanges, KeyState, RelayKey
+from aditus.domain.model import KeyState
 from aditus.domain.policy import Verdict, key_verdict
+from aditus.domain.relays import KeyChanges, RelayKey
 
 MAX_DEAD = 10_000
 """Revoked keys that are remembered, so that their agents are told why; the oldest are forgotten first."""

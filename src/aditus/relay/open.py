@@ -3,8 +3,8 @@
 import time
 from dataclasses import dataclass
 
-from aditus.domain.model import RelayKey
 from aditus.domain.policy import Denied, attach_verdict, port_verdict
+from aditus.domain.relays import RelayKey
 from aditus.net.mux import MuxStream, StreamEnd
 from aditus.relay.keyring import Keyring
 from aditus.relay.registry import Registry, Tunnel

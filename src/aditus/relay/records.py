@@ -2,7 +2,7 @@
 
 import time
 
-from aditus.domain.model import StreamRecord
+from aditus.domain.relays import StreamRecord
 from aditus.relay.open import Opened
 from aditus.relay.report import Reporter
 

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from aditus.domain.model import PortStatus
+from aditus.domain.relays import PortStatus
 from aditus.net.mux import Mux
 from aditus.relay.guard import Guard
 from aditus.wire.frames import Offer

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from aditus.domain.happenings import TunnelChange
-from aditus.domain.model import Cut, KeyChanges, KeyUse, PortStatus, RelayKey, StreamView, TunnelView
+from aditus.domain.model import Cut
 from aditus.domain.policy import Denied, expiry_warning, port_verdict
 from aditus.domain.ports import Verifier
+from aditus.domain.relays import KeyChanges, KeyUse, PortStatus, RelayKey, StreamView, TunnelView
 from aditus.net import ws
 from aditus.net.door import Door
 from aditus.net.mux import Resources

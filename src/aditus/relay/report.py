@@ -3,7 +3,7 @@
 import time
 from collections import deque
 
-from aditus.domain.model import KeyRefusal, KeyUse, RelayReport, StrangerRefusal, StreamRecord
+from aditus.domain.relays import KeyRefusal, KeyUse, RelayReport, StrangerRefusal, StreamRecord
 
 MAX_STREAMS = 20_000
 """Finished streams that wait to be taken; when it is more, the oldest are dropped and counted."""

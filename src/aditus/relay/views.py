@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from aditus.domain.model import StreamView, TunnelView
+from aditus.domain.relays import StreamView, TunnelView
 from aditus.relay.keyring import Keyring
 from aditus.relay.registry import Tunnel
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import and_, delete, or_, select, update
 
-from aditus.domain.model import KeyUse
+from aditus.domain.relays import KeyUse
 from aditus.store.database import Transaction, insert_if_absent
 from aditus.store.schema import key_secrets
 

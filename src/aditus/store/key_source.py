@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from aditus.domain.model import KeyChanges
+from aditus.domain.relays import KeyChanges
 from aditus.store import keys, regions
 from aditus.store.database import Database
 

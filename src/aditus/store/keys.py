@@ -23,8 +23,9 @@ from sqlalchemy import (
 )
 
 from aditus.domain.connect_url import parse_relay_url
-from aditus.domain.model import AccessKey, KeyState, KeyUse, RelayKey, RelaySecret, Rotation
+from aditus.domain.model import AccessKey, KeyState, Rotation
 from aditus.domain.policy import WARNING_DAYS, expiry_warning
+from aditus.domain.relays import KeyUse, RelayKey, RelaySecret
 from aditus.store.database import Transaction
 from aditus.store.schema import access_keys, apps, associations, key_secrets, regions, unrevoked
 

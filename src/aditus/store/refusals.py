@@ -6,7 +6,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from aditus.domain.model import StrangerRefusal
+from aditus.domain.relays import StrangerRefusal
 from aditus.store.database import Transaction
 from aditus.store.schema import stranger_refusals
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Select, delete, func, insert, select
 
-from aditus.domain.model import StreamRecord
+from aditus.domain.relays import StreamRecord
 from aditus.store.database import Transaction
 from aditus.store.schema import stream_records
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from aditus.domain.errors import AditusError, Code
-from aditus.domain.model import Cut, KeyChanges, StreamView, TunnelView
+from aditus.domain.model import Cut
+from aditus.domain.relays import KeyChanges, StreamView, TunnelView
 from aditus.relay.relay import Relay
 from aditus.telemetry.metrics import ServerMetrics
 

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 
 from aditus.crypto.keys import random_id
 from aditus.domain.errors import AditusError
-from aditus.domain.model import Cut, KeyChanges
+from aditus.domain.model import Cut
 from aditus.domain.ports import LiveRelays
+from aditus.domain.relays import KeyChanges
 from aditus.store import keys, regions, relays
 from aditus.store.database import Database, Transaction
 

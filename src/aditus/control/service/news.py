@@ -8,8 +8,9 @@ from aditus.control.service.context import permitted
 from aditus.control.service.hub import Follower, Hub
 from aditus.domain.errors import AditusError
 from aditus.domain.happenings import KeyEvent, QuotaEvent, TunnelChange, TunnelEvent
-from aditus.domain.model import AccessKey, Caller, KeyChanges, Quota, TunnelView
+from aditus.domain.model import AccessKey, Caller, Quota
 from aditus.domain.policy import WARNING_DAYS, Operation
+from aditus.domain.relays import KeyChanges, TunnelView
 from aditus.store import keys, subscriptions
 from aditus.store.database import Database
 

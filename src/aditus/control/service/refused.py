@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from aditus.control import audit
 from aditus.control.service.context import Context, permitted
-from aditus.domain.model import Caller, KeyRefusal, StrangerRefusal
+from aditus.domain.model import Caller
 from aditus.domain.policy import Operation
+from aditus.domain.relays import KeyRefusal, StrangerRefusal
 from aditus.store import keys, refusals, subscriptions
 
 TOLD_EVERY = 600.0

@@ -5,7 +5,7 @@ import time
 from aditus.control.service.context import Context
 from aditus.control.service.refused import Refused
 from aditus.control.service.rotation import Rotation
-from aditus.domain.model import RelayReport
+from aditus.domain.relays import RelayReport
 from aditus.store import keys, stream_records
 
 WRITTEN_AT_ONCE = 1_000

@@ -15,8 +15,9 @@ from aditus.crypto.keys import generate_pair
 from aditus.domain import names
 from aditus.domain.errors import AditusError, Code, invalid
 from aditus.domain.keytext import format_access_key
-from aditus.domain.model import AccessKey, Caller, KeyState, KeyUse, NewAccessKey
+from aditus.domain.model import AccessKey, Caller, KeyState, NewAccessKey
 from aditus.domain.policy import Denied, Operation
+from aditus.domain.relays import KeyUse
 from aditus.store import key_secrets, keys, subscriptions
 from aditus.store.database import Transaction
 

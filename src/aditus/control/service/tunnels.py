@@ -6,8 +6,9 @@ from aditus.control import audit
 from aditus.control.service import inputs
 from aditus.control.service.context import Context, permitted, unfound
 from aditus.domain import names
-from aditus.domain.model import Caller, Page, StreamRecord, StreamView, TunnelView
+from aditus.domain.model import Caller, Page
 from aditus.domain.policy import Operation
+from aditus.domain.relays import StreamRecord, StreamView, TunnelView
 from aditus.store import stream_records
 from aditus.store.stream_records import Traffic, Wanted
 
