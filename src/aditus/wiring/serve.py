@@ -154,12 +154,13 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
             behind_proxy = bool(config.trusted_proxies)
             api_tls = None if config.api_listen.is_loopback or behind_proxy else (certificate, key)
             limits = Limits()
+            development_ca = await asyncio.to_thread(Path(ca_file).read_bytes) if ca_file else b""
             api = ApiThread(
                 create_app(
                     use_cases,
                     ready=lambda: relay.accepting,
                     limits=limits,
-                    pages=console.routes(use_cases, limits),
+                    pages=console.routes(use_cases, limits, development_ca),
                     answered=metrics.request,
                 ),
                 api_socket,

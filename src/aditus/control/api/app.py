@@ -77,7 +77,7 @@ def create_app(
         keys.router(services.keys, services.rotation),
         apps.router(services.apps),
         tunnels.router(services.tunnels),
-        event_stream.router(services.news),
+        event_stream.router(services.news, services.tunnels),
         tokens.router(services.tokens),
         audit.router(services.chain, services.refused),
         sessions.router(services.sign_in),

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
@@ -14,8 +16,10 @@ from aditus.control.api.answers import KeyAnswer, QuotaAnswer, TunnelAnswer
 from aditus.control.api.asking import SUBSCRIPTION, Asks, Locator
 from aditus.control.service.hub import Follower
 from aditus.control.service.news import News
+from aditus.control.service.tunnels import Tunnels
 from aditus.domain.errors import AditusError
 from aditus.domain.happenings import Event, KeyEvent, QuotaEvent
+from aditus.domain.relays import TunnelView
 
 MEDIA_TYPE = "text/event-stream"
 ALIVE_SECONDS = 15.0
@@ -23,6 +27,8 @@ ALIVE_SECONDS = 15.0
 SEND_SECONDS = 30.0
 """What a reader that takes nothing is given."""
 RETRY_MILLISECONDS = 3_000
+TRAFFIC_SECONDS = 1.0
+"""Between two looks at what each tunnel carries, for those who ask for them."""
 
 
 class EventStream(Response):
@@ -35,6 +41,7 @@ class EventStream(Response):
         check: Callable[[], None],
         leave: Callable[[], None],
         alive_seconds: float,
+        traffic: Callable[[], str] | None = None,
     ) -> None:
         super().__init__(media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
@@ -43,6 +50,7 @@ class EventStream(Response):
         self._check = check
         self._leave = leave
         self._alive_seconds = alive_seconds
+        self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
@@ -73,18 +81,23 @@ class EventStream(Response):
         await tell(f"retry: {RETRY_MILLISECONDS}\n\n{_event('ready', {})}")
         loop = asyncio.get_running_loop()
         due = loop.time() + self._alive_seconds
+        measured = math.inf if self._traffic is None else loop.time()
         while not self._follower.closed:
             try:
-                async with asyncio.timeout_at(due):
+                async with asyncio.timeout_at(min(due, measured)):
                     await self._woken.wait()
             except TimeoutError:
-                due = loop.time() + self._alive_seconds
                 try:
-                    await run_in_threadpool(self._check)
+                    if self._traffic is not None and measured <= loop.time():
+                        measured = loop.time() + TRAFFIC_SECONDS
+                        await tell(await run_in_threadpool(self._traffic))
+                    if due <= loop.time():
+                        due = loop.time() + self._alive_seconds
+                        await run_in_threadpool(self._check)
+                        await tell(": alive\n\n")
                 except AditusError as error:
                     await tell(_event("ended", {"reason": error.reason, "detail": error.message}))
                     return
-                await tell(": alive\n\n")
                 continue
             self._woken.clear()
             if text := "".join(map(_text, self._follower.take())):
@@ -94,7 +107,7 @@ class EventStream(Response):
                 return
 
 
-def router(news: News, alive_seconds: float = ALIVE_SECONDS) -> APIRouter:
+def router(news: News, tunnels: Tunnels, alive_seconds: float = ALIVE_SECONDS) -> APIRouter:
     """The route of events."""
     routes = APIRouter(prefix=SUBSCRIPTION, tags=["events"])
 
@@ -104,13 +117,17 @@ def router(news: News, alive_seconds: float = ALIVE_SECONDS) -> APIRouter:
         response_class=EventStream,
         responses={200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}},
     )
-    async def follow_events(request: Request, caller: Asks, locator: Locator) -> EventStream:
+    async def follow_events(
+        request: Request, caller: Asks, locator: Locator, traffic: bool = False
+    ) -> EventStream:
         """Follow what happens to keys, tunnels and quotas, from now on.
 
         The first event is `ready`: what happens after it is told, so read the lists then. `key` has an access
         key; `tunnel` a `change` (attached, offered, gone) and the `tunnel`; `quota` a `region`, what is
         `used`, and the `limit`. `lagged` and `ended` are the last: events were lost, or the caller may follow
-        no more. Events have no id, and none is sent twice: after a reconnect read the lists anew.
+        no more. With `traffic` there is one of this name each second: `at` in Unix seconds, and by tunnel_id
+        the `tunnels` with `streams`, `bytes_in`, `bytes_out` and `rtt_ms` (or null). Events have no id, and
+        none is sent twice: after a reconnect read the lists anew.
         """
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
@@ -123,8 +140,18 @@ def router(news: News, alive_seconds: float = ALIVE_SECONDS) -> APIRouter:
         def check() -> None:
             news.check(ask_again(), locator)
 
+        def measure() -> str:
+            return _traffic(tunnels.list(caller, locator))
+
         follower = await run_in_threadpool(news.follow, caller, locator, wake)
-        return EventStream(follower, woken, check, lambda: news.leave(follower), alive_seconds)
+        return EventStream(
+            follower,
+            woken,
+            check,
+            lambda: news.leave(follower),
+            alive_seconds,
+            measure if traffic else None,
+        )
 
     return routes
 
@@ -142,6 +169,19 @@ def _text(event: Event) -> str:
         return _event("quota", {"region": event.quota.region, **quota})
     tunnel = TunnelAnswer.model_validate(event.tunnel).model_dump(mode="json")
     return _event("tunnel", {"change": event.change.value, "tunnel": tunnel})
+
+
+def _traffic(tunnels: Iterable[TunnelView]) -> str:
+    figures = {
+        one.tunnel_id: {
+            "streams": one.streams,
+            "bytes_in": one.bytes_in,
+            "bytes_out": one.bytes_out,
+            "rtt_ms": one.rtt_ms,
+        }
+        for one in tunnels
+    }
+    return _event("traffic", {"at": time.time(), "tunnels": figures})
 
 
 def _event(kind: str, data: Mapping[str, object]) -> str:

@@ -5,7 +5,20 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from aditus.control.console.pages import generate, key, keys, sign_in
+from aditus.control.console.pages import (
+    account,
+    apps,
+    audit,
+    download,
+    generate,
+    key,
+    keys,
+    members,
+    overview,
+    sign_in,
+    tokens,
+    tunnels,
+)
 from aditus.control.console.render import HEADERS, Renderer
 from aditus.control.console.static_files import StaticFiles
 from aditus.control.console.visit import HOME, Door
@@ -13,8 +26,11 @@ from aditus.control.http.limits import Limits
 from aditus.control.service.services import Services
 
 
-def routes(services: Services, limits: Limits) -> list[BaseRoute]:
-    """All pages. `limits` are those of the REST API: who asks too often does so on both."""
+def routes(services: Services, limits: Limits, development_ca: bytes = b"") -> list[BaseRoute]:
+    """All pages. `limits` are those of the REST API: who asks too often does so on both.
+
+    `development_ca` is the certificate, in PEM, that agents need where no machine knows the relay's CA.
+    """
     static = StaticFiles()
     renderer = Renderer(static)
     door = Door(services, limits, renderer)
@@ -36,6 +52,14 @@ def routes(services: Services, limits: Limits) -> list[BaseRoute]:
         *generate.routes(door),
         *keys.routes(door),
         *key.routes(door),
+        *apps.routes(door),
+        *tunnels.routes(door),
+        *download.routes(door, development_ca),
+        *audit.routes(door),
+        *members.routes(door),
+        *tokens.routes(door),
+        *account.routes(door),
+        *overview.routes(door),
         Route(HOME + "/{locator}", home),
         Route(HOME + "/{rest:path}", nothing_here),
     ]

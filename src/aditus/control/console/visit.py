@@ -9,7 +9,7 @@ import hmac
 import logging
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -96,11 +96,16 @@ class Visit:
         """Whether access keys are something here: a capability to generate them for, or old ones."""
         return bool(self.in_region.capabilities or self.in_region.used)
 
-    def elsewhere(self, locator: str, region: str = "", section: str = "") -> str:
-        """The address of another subscription or region; without a region its first one is found."""
+    def elsewhere(self, locator: str, region: str = "", *parts: str) -> str:
+        """A page of another subscription or region; without a region that finds its first one."""
         if not region:
             return f"{HOME}/{quote(locator, safe='')}"
-        return _address(locator, region, *([section] if section else ()))
+        return _address(locator, region, *(part for part in parts if part))
+
+    def names(self, locators: Sequence[str]) -> list[str]:
+        """What these subscriptions are called, as far as the caller may know."""
+        known = {one.locator: one.name for one in self.user.subscriptions}
+        return [known[one] for one in locators if one in known]
 
     def show(self, template: str, status: int = 200, **values: Any) -> Response:
         """This page, with these values."""

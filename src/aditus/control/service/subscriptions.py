@@ -89,6 +89,12 @@ class Subscriptions:
         with self._context.database.read() as tx:
             return regions.every(tx)
 
+    def relay_url(self, caller: Caller, locator: str, region: str) -> str:
+        """Where the agents of a region dial."""
+        with self._context.database.read() as tx:
+            permitted(tx, caller, Operation.SUBSCRIPTION_SHOW, locator, region)
+            return next(one.relay_url for one in regions.every(tx) if one.name == region)
+
     def in_regions(self, caller: Caller, locator: str) -> tuple[SubscriptionRegion, ...]:
         """What a subscription may use in each of its regions, by region."""
         with self._context.database.read() as tx:
