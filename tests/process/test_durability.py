@@ -40,7 +40,7 @@ pytestmark = pytest.mark.timeout(180)  # a busy machine starts a server in sever
 
 FULL = os.environ.get("FULL") == "1"
 MANY = 200 if FULL else 30
-ROUNDS = [5, pytest.param(MANY, marks=[pytest.mark.slow, pytest.mark.timeout(3000 if FULL else 600)])]
+ROUNDS = [3, pytest.param(MANY, marks=[pytest.mark.slow, pytest.mark.timeout(3000 if FULL else 600)])]
 BURST_KILLS = [1, pytest.param(10, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
 WORKERS = 4
 ANSWERS_BEFORE_KILL = 40
