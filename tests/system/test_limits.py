@@ -104,7 +104,7 @@ async def test_one_reader_that_stops_among_a_hundred_costs_its_window(tmp_path: 
             (app, there), *others = pairs
 
             async def the_others_go_on() -> None:
-                await asyncio.gather(*(exchange(*pair, 256 * KIB) for pair in others))
+                await asyncio.gather(*(exchange(*pair, 128 * KIB) for pair in others))
 
             for _ in range(3):  # what the process takes for any stream, it takes now
                 await the_others_go_on()
@@ -180,7 +180,7 @@ async def dawdling(ends: Sequence[Conversation]) -> AsyncIterator[None]:
 @pytest.mark.parametrize(
     "streams",
     [
-        pytest.param(200),
+        pytest.param(100),
         pytest.param(1_000, marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
     ],
 )
