@@ -34,6 +34,12 @@ hypothesis.settings.register_profile("full", max_examples=2000, print_blob=True,
 hypothesis.settings.load_profile("full" if FULL else "fast")
 
 
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays to the end: garbage is not looked for among it."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Honour the mark `needs(*programs)`."""
     for mark in item.iter_markers("needs"):
