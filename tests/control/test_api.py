@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from aditus.control.api.app import create_app
 from aditus.control.api.gate import MAX_BODY
-from aditus.control.api.problems import STATUS, TITLES
+from aditus.control.http.status import STATUS, TITLES
 from aditus.crypto.keys import generate_pair
 from aditus.domain.errors import AditusError, Code
 from aditus.domain.keytext import parse_access_key

@@ -56,6 +56,14 @@ def listed(visit: Visit) -> Response:
     total, keys = visit.services.keys.search(
         visit.caller, visit.locator, visit.region, wanted, offset=(number - 1) * PAGE, limit=PAGE
     )
+    filtered = bool(wanted.text or wanted.state or wanted.capability)
+    any_revoked = False
+    if not keys and not filtered:
+        any_revoked = bool(
+            visit.services.keys.search(
+                visit.caller, visit.locator, visit.region, Wanted(state=KeyState.REVOKED), offset=0, limit=1
+            )[0]
+        )
     return visit.show(
         "keys.html",
         keys=keys,
@@ -66,7 +74,8 @@ def listed(visit: Visit) -> Response:
         wanted=wanted,
         columns=COLUMNS,
         filters=FILTERS,
-        filtered=bool(wanted.text or wanted.state or wanted.capability),
+        filtered=filtered,
+        any_revoked=any_revoked,
         tunnels=live_tunnels(visit),
         at=partial(_at, visit, wanted),
     )

@@ -21,7 +21,7 @@ document.addEventListener("click", async (event) => {
   if (download) {
     const secret = document.getElementById("secret").textContent;
     const profile = `[default]\naccessKey=${secret}\nrelay=${download.dataset.relay}\n`;
-    const address = URL.createObjectURL(new Blob([profile], { type: "text/plain" }));
+    const address = URL.createObjectURL(new Blob([profile], { type: "application/octet-stream" }));
     const link = document.createElement("a");
     link.href = address;
     link.download = download.dataset.download;
