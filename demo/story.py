@@ -33,7 +33,7 @@ ORDERS = """
     FROM generate_series(1, 5000) AS n
 """
 WORKERS = 4
-WORK_SECONDS = 4.0
+WORK_SECONDS = 4.0  # for people to watch; 1 where nobody does
 KEY_ID = "demo-key"
 APP = "reports"
 
@@ -173,8 +173,9 @@ class Story:
         )
 
     def _watch(self, database: PostgresServer) -> None:
-        self._say("Watch it live", f"{WORKERS} connections read the orders for {WORK_SECONDS:.0f} seconds.")
-        until = time.monotonic() + WORK_SECONDS
+        seconds = WORK_SECONDS if self._console.is_terminal else 1.0
+        self._say("Watch it live", f"{WORKERS} connections read the orders for {seconds:.0f} s.")
+        until = time.monotonic() + seconds
         counts = [0] * WORKERS
 
         def read(worker: int) -> None:
