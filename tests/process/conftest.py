@@ -1,23 +1,18 @@
 """What many tests can share, as a start takes a second: a server, and folders after a first start."""
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from aditus.crypto import devca
-from aditus.wiring.serve import DEFAULT_NAMES
-from tests.process.programs import LOOPBACK, Server, copied
+from tests.process.programs import Server, copied
 from tests.world import first_started
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder after a first start. Not to be changed: copy it."""
-    data = copied(Path(first_started().name), tmp_path_factory.mktemp("template") / "data")
-    devca.ensure(data, [*DEFAULT_NAMES, LOOPBACK], time.time())
-    return data
+    return copied(Path(first_started().name), tmp_path_factory.mktemp("template") / "data")
 
 
 @pytest.fixture(scope="session")
