@@ -24,6 +24,7 @@ os.environ["SSL_CERT_FILE"] = (
 CI = os.environ.get("CI", "").lower() in {"1", "true"}
 FULL = os.environ.get("FULL") == "1"
 
+DESCRIPTORS = Path("/proc/self/fd")
 SETTLE_SECONDS = 2.0
 """How long a closing connection or an ending thread may take after its test; only leaks wait for it all."""
 SETTLE_TRIES = 200
@@ -52,10 +53,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def open_files() -> set[str]:
     """The descriptors of this process and what they lead to; nothing where the system does not tell."""
+    if not DESCRIPTORS.is_dir():
+        return set()
     found = set()
-    for entry in Path("/proc/self/fd").glob("*"):
+    with os.scandir(DESCRIPTORS) as listing:
+        paths = [entry.path for entry in listing]
+    for path in paths:
         try:
-            found.add(f"{entry.name} -> {entry.readlink()}")
+            found.add(f"{path} -> {os.readlink(path)}")  # noqa: PTH115  a fifth of Path's time, at each test
         except FileNotFoundError:
             continue  # the one that listed the folder
     return found
