@@ -289,14 +289,15 @@ def test_of_64_at_once_at_two_servers_one_has_the_last_free_place(many: Many) ->
     assert outcomes == ["generated"] + ["key-quota"] * 63
 
 
-def test_mixed_work_at_two_servers_never_locks_itself_in(many: Many) -> None:
+@pytest.mark.parametrize("turns", [2, pytest.param(6, marks=pytest.mark.slow)])
+def test_mixed_work_at_two_servers_never_locks_itself_in(many: Many, turns: int) -> None:
     serves = (many.serve(), many.serve())
     many.plane.services.apps.create(many.owner, "0", "shop", CAPABILITY)
 
     def work(number: int) -> list[str]:
         use, name = serves[number % 2].services, f"key {number}"
         refused = []
-        for turn in range(3):
+        for turn in range(turns):
             for step in (
                 lambda: use.keys.generate(many.owner, "0", REGION, name, CAPABILITY),
                 lambda: use.apps.associate(many.owner, "0", "shop", name),

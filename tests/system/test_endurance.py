@@ -147,7 +147,7 @@ async def both(*works: Coroutine[None, None, None]) -> None:
 @pytest.mark.parametrize(
     "size",
     [
-        pytest.param(64 * MIB, id="64 MiB"),
+        pytest.param(32 * MIB, id="32 MiB"),
         pytest.param(
             (2_048 if FULL else 256) * MIB, id="2 GiB" if FULL else "256 MiB",
             marks=[pytest.mark.slow, pytest.mark.timeout(900)],
@@ -346,7 +346,7 @@ async def be_refused(port: int) -> None:
 @pytest.mark.parametrize(
     "count",
     [
-        pytest.param(2_000),
+        pytest.param(1_000),
         pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
     ],
 )
