@@ -60,7 +60,7 @@ class Desk:
 
     def open(self, *parts: str) -> Page:
         """A page of the console."""
-        self.page.goto("/".join([self.place, *parts]))
+        self.page.goto("/".join([self.place, *parts]).rstrip("/"))
         return self.page
 
     def another(self) -> Page:

@@ -250,7 +250,9 @@ class Door:
         return response
 
     def nothing_here(self, request: Request) -> Response:
-        """An address that is none."""
+        """An address that is none, but for a slash too many."""
+        if request.url.path.endswith("/"):
+            return RedirectResponse(f"/{request.url.path.strip('/')}", 303, HEADERS)
         return self._signed_in(request, lambda caller: self.failed(_not_found()))
 
 

@@ -21,5 +21,6 @@ const invitation = document.getElementById("invitation");
 if (invitation && location.hash.length > 1) {
   invitation.value = decodeURIComponent(location.hash.slice(1));
   document.getElementById("invitation-field").hidden = true;
+  document.getElementById("password").focus();
   history.replaceState(history.state, "", location.pathname);
 }
