@@ -60,8 +60,8 @@ class Api:
 @pytest.fixture
 def api(on_sqlite: ControlPlane) -> Iterator[Api]:
     opened = Api(on_sqlite)
-    yield opened
-    opened.client.close()
+    with opened.client:  # one loop for all that a test asks
+        yield opened
 
 
 def problem(response: httpx2.Response, status: int, reason: str) -> dict[str, Any]:

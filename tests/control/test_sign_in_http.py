@@ -51,8 +51,8 @@ class Browser:
 @pytest.fixture
 def browser(on_sqlite: ControlPlane) -> Iterator[Browser]:
     opened = Browser(on_sqlite)
-    yield opened
-    opened.client.close()
+    with opened.client:  # one loop for all that a test asks
+        yield opened
 
 
 def reason(response: httpx2.Response) -> tuple[int, str]:
