@@ -113,6 +113,7 @@ class Visit:
             template,
             {"visit": self, "error": None, "notice": self.query["notice"], "now": time.time(), **values},
             status,
+            zipped=self.request.method == "GET" and "gzip" in self.request.headers.get("accept-encoding", ""),
         )
 
     def go(self, *parts: str, **query: str | int) -> Response:

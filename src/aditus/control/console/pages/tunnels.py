@@ -7,7 +7,7 @@ from aditus.control.console.visit import Door, Visit
 from aditus.control.service.context import unfound
 from aditus.domain.errors import AditusError
 
-PAGE = 100  # tunnels
+PAGE = 250  # tunnels
 
 
 def routes(door: Door) -> list[Route]:
