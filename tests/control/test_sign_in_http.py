@@ -10,7 +10,7 @@ from aditus.control.api.app import create_app
 from aditus.control.http.cookie import HOST_COOKIE, PLAIN_COOKIE
 from aditus.control.http.limits import Limits
 from aditus.control.service import hashing
-from aditus.crypto.passwords import hash_password
+from aditus.crypto.passwords import hash_password, needs_rehash
 from aditus.domain.errors import Code
 from aditus.store import members
 from aditus.store.schema import sessions
@@ -19,7 +19,7 @@ from tests.control_plane import ControlPlane
 
 EMAIL, PASSWORD, NEW = "owner@localhost", "correct horse battery", "another long password"
 FAILURES = 4
-STORED = hash_password(PASSWORD)
+STORED = hash_password(PASSWORD)  # at full cost: the fixture that hashes quickly comes later
 GOOD = {"email": EMAIL, "password": PASSWORD}
 
 
@@ -29,7 +29,7 @@ class Browser:
     def __init__(self, plane: ControlPlane, scheme: str = "https", address: str = "192.0.2.1") -> None:
         self.plane = plane
         with plane.database.write() as tx:
-            members.set_password(tx, "owner", STORED)
+            members.set_password(tx, "owner", hash_password(PASSWORD))
         limits = Limits(failures=FAILURES, clock=lambda: 0.0)
         self.client = TestClient(
             create_app(plane.services, limits=limits),
@@ -83,6 +83,18 @@ def test_the_cookie_is_stored_nowhere(browser: Browser) -> None:
         rows = tx.execute(sessions.select()).all()
     assert secret not in repr(rows)
     assert secret not in repr(browser.plane.events())
+
+
+def test_a_hash_of_other_costs_is_made_anew_at_the_next_sign_in(browser: Browser) -> None:
+    with browser.plane.database.write() as tx:
+        members.set_password(tx, "owner", STORED)
+    assert needs_rehash(STORED)
+    browser.sign_in()
+    with browser.plane.database.read() as tx:
+        user = members.by_id(tx, "owner")
+    assert user
+    assert not needs_rehash(user.password_hash)
+    browser.sign_in()
 
 
 def test_plain_http_gets_the_plain_cookie_too(on_sqlite: ControlPlane) -> None:
