@@ -61,6 +61,7 @@ class Renderer:
             unique=lambda: secrets.token_urlsafe(16),
         )
         self._templates.filters.update(
+            browser=words.browser,
             count=words.count,
             day=words.day,
             did=words.did,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup
 
-from aditus.domain.model import AccessKey, AuditEvent, KeyState, Role
+from aditus.domain.model import AuditEvent, KeyState, Role
 
 _STEPS = (
     (60.0, 1.0, "second"),
@@ -16,6 +16,23 @@ _STEPS = (
 _MONTH = 30.44 * 86_400.0
 _YEAR = 365.25 * 86_400.0
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+# The first that is found counts: most call themselves what others are called, too.
+_BROWSERS = (
+    ("Firefox/", "Firefox"),
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)
 
 ROLES = {Role.OWNER: "owner", Role.MEMBER: "member", Role.TEAM_ADMIN: "team admin"}
 STATES = {
@@ -61,6 +78,7 @@ ACTIONS = {
     "capability.add": "added capability",
     "capability.remove": "removed capability",
     "quota.set": "set the quota of",
+    "serve.first-start": "started the server for the first time:",
 }
 """Other actions are shown by their own names."""
 
@@ -145,9 +163,11 @@ def did(event: AuditEvent) -> str:
     return ACTIONS.get(event.action, event.action)
 
 
-def state(key: AccessKey) -> str:
-    """A key's state as a word."""
-    return STATES.get(key.state, key.state.value)
+def browser(user_agent: str) -> str:
+    """What a browser calls itself, as far as anybody wants to know: `Firefox on Linux`."""
+    program = next((name for mark, name in _BROWSERS if mark in user_agent), "")
+    system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
+    return f"{program} on {system}" if program and system else program or user_agent or "unknown"
 
 
 def _count(number: int, noun: str) -> str:

@@ -12,7 +12,7 @@ from aditus.store.keys import Sort, Wanted
 
 DAY_SECONDS = 86_400.0
 RECENT = 8  # entries of the audit
-LOOKED_AT = 500  # keys and apps
+LOOKED_AT = 100  # keys, those that expire first; and apps, the oldest
 NEARLY_FULL = 0.9
 
 
