@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.conftest import CI
-from tests.console.browsers import AXE, Desk, chromium_path, give_password, sat_down
+from tests.console.browsers import AXE, Desk, Session, chromium_path, give_password, sat_down, signed_in
 from tests.process.conftest import data_folder, template
 from tests.process.programs import Server
 
@@ -32,11 +32,17 @@ def server(data_folder: Callable[[], Path]) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def session(server: Server) -> Session:
+    """One for all tests that do not end it."""
+    return signed_in(server)
+
+
 @pytest.fixture
-def desk(server: Server, chromium: Browser) -> Iterator[Desk]:
+def desk(server: Server, chromium: Browser, session: Session) -> Iterator[Desk]:
     """The owner, signed in."""
     with sat_down(server, chromium) as desk:
-        yield desk.sign_in()
+        yield desk.come_in(session)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from aditus.domain.model import Role
 from demo.postgres import free_port
-from tests.console.browsers import Desk, sat_down
+from tests.console.browsers import Desk, Session, sat_down
 from tests.process.programs import CAPABILITY, Key, Server, Service, exactly, until
 
 pytestmark = pytest.mark.needs("chromium")
@@ -80,10 +80,12 @@ def client_time(days: int) -> str:
 
 
 @pytest.fixture
-def desk(furnished: Server, chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Desk]:
+def desk(
+    furnished: Server, chromium: Browser, session: Session, request: pytest.FixtureRequest
+) -> Iterator[Desk]:
     """The owner, signed in; parametrized indirectly with the options of the browser."""
     with sat_down(furnished, chromium, **getattr(request, "param", {})) as desk:
-        yield desk.sign_in()
+        yield desk.come_in(session)
 
 
 def key_page(desk: Desk, access_key_id: str) -> Page:
@@ -182,7 +184,8 @@ def test_a_dialog_fits_a_telephone(desk: Desk) -> None:
 
 
 def test_the_account_menu_tells_and_leads(desk: Desk) -> None:
-    page = desk.open("apps")
+    desk.context.clear_cookies()  # this session is ended here, so it is one of its own
+    page = desk.sign_in().open("apps")
     page.get_by_role("button", name="Account menu").click()
     menu = page.locator("#account-menu")
     expect(menu).to_contain_text("owner of default")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -11,6 +12,13 @@ from tests.console.browsers import Desk, sat_down
 from tests.process.programs import CAPABILITY, Server, Service, until
 
 pytestmark = pytest.mark.needs("chromium")
+
+
+@pytest.fixture
+def desk(server: Server, chromium: Browser) -> Iterator[Desk]:
+    """The owner, with a session of this test's own, as some end all others."""
+    with sat_down(server, chromium) as desk:
+        yield desk.sign_in()
 
 
 def test_somebody_is_invited_comes_in_and_is_given_a_subscription(
