@@ -1,4 +1,4 @@
-"""Somebody who visits the console without a browser: sends what a browser would, and reads pages as one does."""
+"""Somebody who visits the console without a browser: sends and reads what a browser would."""
 
 import re
 import secrets
@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
+import pytest
 from argon2 import PasswordHasher
-from pytest import MonkeyPatch
 from sqlalchemy import select
 from starlette.routing import Route
 from starlette.testclient import TestClient
@@ -193,7 +193,7 @@ def built(
     limits = Limits(failures=failures, requests=10**6, clock=clock)
     routes = site.routes(plane.services, limits, b"-----BEGIN CERTIFICATE-----\n")
     app = create_app(plane.services, limits=limits, pages=routes)
-    with MonkeyPatch.context() as patch, TestClient(app, base_url=ORIGIN) as client:
+    with pytest.MonkeyPatch.context() as patch, TestClient(app, base_url=ORIGIN) as client:
         patch.setattr(passwords, "_hasher", lambda: quick)
         with database.write() as tx:
             members.set_password(tx, "owner", passwords.hash_password(PASSWORD))

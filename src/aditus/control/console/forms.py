@@ -46,10 +46,14 @@ def parse(body: bytes, content_type: str) -> Form:
 
 def last_day(text: str, field: str) -> float | None:
     """The end of a day, in UTC, as Unix seconds; nothing: None, never."""
-    if not text.strip():
+    written = text.strip()
+    if not written:
         return None
     try:
-        end = datetime.combine(date.fromisoformat(text.strip()[:10]), time.min, UTC) + timedelta(days=1)
+        day = date.fromisoformat(written)
+        if written != day.isoformat():
+            raise ValueError  # a week, or without hyphens
+        end = datetime.combine(day, time.min, UTC) + timedelta(days=1)
     except (ValueError, OverflowError):
         raise invalid("bad-day", "This is no day.", remedy="Write it as 2030-01-31.", field=field) from None
     return end.timestamp()

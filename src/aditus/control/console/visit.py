@@ -7,12 +7,13 @@ it comes from this very site, and when it has the token that only pages of this 
 import hashlib
 import hmac
 import logging
+import re
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -25,10 +26,11 @@ from aditus.control.console.render import HEADERS, Renderer
 from aditus.control.http.cookie import cookie_of, forget_cookie, refuse_other_sites
 from aditus.control.http.limits import Limits, SlowDown, source_of
 from aditus.control.http.status import TITLES, status_of
+from aditus.control.service.refusals import refusal
 from aditus.control.service.services import Services
 from aditus.domain.errors import AditusError, Code
 from aditus.domain.model import Caller, Role, SubscriptionInfo, UserInfo
-from aditus.domain.policy import Operation, allowed
+from aditus.domain.policy import Denied, Operation, allowed
 from aditus.domain.tenants import SubscriptionRegion
 
 HOME = "/console"
@@ -141,8 +143,17 @@ class Door:
 
         return Route(PLACE + path, endpoint, methods=["GET"])
 
-    def form(self, path: str, shown: Shown, done: Handler) -> Route:
-        """A page with a form: what it does, or why that failed, beside the form as it was filled in."""
+    def form(self, path: str, operation: Operation, shown: Shown, done: Handler) -> Route:
+        """A page with a form: what it does, or why that failed, beside the form as it was filled in.
+
+        Whoever may not do `operation` here does not even see the form.
+        """
+
+        def asked(visit: Visit) -> Response:
+            verdict = allowed(operation, visit.caller, visit.here.subscription)
+            if isinstance(verdict, Denied):
+                raise refusal(verdict)
+            return shown(visit, None) if visit.request.method != "POST" else posted(visit)
 
         def posted(visit: Visit) -> Response:
             try:
@@ -155,9 +166,8 @@ class Door:
                 return response
 
         async def endpoint(request: Request) -> Response:
-            if request.method != "POST":
-                return await run_in_threadpool(self._answer, request, None, lambda visit: shown(visit, None))
-            return await run_in_threadpool(self._answer, request, await request.body(), posted)
+            body = await request.body() if request.method == "POST" else None
+            return await run_in_threadpool(self._answer, request, body, asked)
 
         return Route(PLACE + path, endpoint, methods=["GET", "POST"])
 
@@ -185,13 +195,7 @@ class Door:
 
     def _answer(self, request: Request, body: bytes | None, handler: Handler) -> Response:
         def visited(caller: Caller) -> Response:
-            token = form_token(cookie_of(request.cookies, request.url.scheme))
-            form = Form()
-            if body is not None:
-                refuse_other_sites(request.method, request.headers, browsers_only=True)
-                form = forms.parse(body, request.headers.get("content-type", ""))
-                if not hmac.compare_digest(form[TOKEN_FIELD].encode(), token.encode()):
-                    raise _bad_token()
+            form = Form() if body is None else own_form(request, body)
             locator, region = request.path_params["locator"], request.path_params["region"]
             here = self._services.subscriptions.show(caller, locator)
             regions = self._services.subscriptions.in_regions(caller, locator)
@@ -207,7 +211,7 @@ class Door:
                     here=here,
                     regions=regions,
                     region=region,
-                    form_token=token,
+                    form_token=form_token(cookie_of(request.cookies, request.url.scheme)),
                     query=Form(request.query_params.multi_items()),
                     form=form,
                 )
@@ -217,7 +221,7 @@ class Door:
 
     def _signed_in(self, request: Request, answer: Callable[[Caller], Response]) -> Response:
         try:
-            caller = self._caller(request)
+            caller = self.caller(request)
         except AditusError as error:
             if error.code is not Code.UNAUTHENTICATED:
                 return self.failed(error)
@@ -227,7 +231,8 @@ class Door:
         except AditusError as error:
             return self.failed(error)
 
-    def _caller(self, request: Request) -> Caller:
+    def caller(self, request: Request) -> Caller:
+        """Who is signed in. Raises unauthenticated `bad-session`, and `SlowDown`."""
         cookie = cookie_of(request.cookies, request.url.scheme)
         source = source_of(request.client)
         self._limits.admit(source, cookie)
@@ -263,11 +268,22 @@ def form_token(cookie: str) -> str:
     return urlsafe_b64encode(digest.digest()).decode()
 
 
+def own_form(request: Request, body: bytes) -> Form:
+    """What a page of this very session sent. Raises forbidden `cross-site` and `bad-form-token`."""
+    refuse_other_sites(request.method, request.headers, browsers_only=True)
+    form = forms.parse(body, request.headers.get("content-type", ""))
+    token = form_token(cookie_of(request.cookies, request.url.scheme))
+    if not hmac.compare_digest(form[TOKEN_FIELD].encode(), token.encode()):
+        raise _bad_token()
+    return form
+
+
 def next_page(text: str) -> str:
     """Where to go after the sign-in: a page of the console, whatever the address asks for."""
-    parts = text.split("/")
+    plain = text.isascii() and text.isprintable() and "\\" not in text
+    parts = unquote(re.split("[?#]", text, maxsplit=1)[0]).split("/")  # browsers take %2e for a dot
     inside = parts[:2] == ["", HOME[1:]] and ".." not in parts and "." not in parts
-    return text if inside and text.isascii() and text.isprintable() and "\\" not in text else HOME
+    return text if plain and inside else HOME
 
 
 def _to_sign_in(request: Request) -> Response:
@@ -276,7 +292,7 @@ def _to_sign_in(request: Request) -> Response:
         asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         query = "?" + urlencode({"next": asked})
     response = RedirectResponse(SIGN_IN + query, 303, HEADERS)
-    if request.cookies:
+    if cookie_of(request.cookies, request.url.scheme):  # not sent by other sites' links: then it may be good
         forget_cookie(response)
     return response
 

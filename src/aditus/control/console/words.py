@@ -1,5 +1,6 @@
 """How the console says things: times, sizes, states, and what was done, in the words of Aditus."""
 
+import math
 import time
 from datetime import UTC, datetime
 
@@ -11,10 +12,10 @@ _STEPS = (
     (60.0, 1.0, "second"),
     (3_600.0, 60.0, "minute"),
     (86_400.0, 3_600.0, "hour"),
-    (60 * 86_400.0, 86_400.0, "day"),
+    (61 * 86_400.0, 86_400.0, "day"),  # then it is 2 months
+    (365.25 * 86_400.0, 30.44 * 86_400.0, "month"),
+    (math.inf, 365.25 * 86_400.0, "year"),
 )
-_MONTH = 30.44 * 86_400.0
-_YEAR = 365.25 * 86_400.0
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 # The first that is found counts: most call themselves what others are called, too.
@@ -124,13 +125,8 @@ def relative(at: float, now: float) -> str:
     size = abs(ago)
     if size < 5:
         return "just now"
-    if size >= _YEAR:
-        text = _count(int(size / _YEAR), "year")
-    elif size >= 60 * 86_400.0:
-        text = _count(int(size / _MONTH), "month")
-    else:
-        unit, name = next((unit, name) for below, unit, name in _STEPS if size < below)
-        text = _count(int(size / unit), name)
+    unit, name = next((unit, name) for below, unit, name in _STEPS if size < below)
+    text = count(int(size / unit), name)
     return f"{text} ago" if ago > 0 else f"in {text}"
 
 
@@ -168,7 +164,3 @@ def browser(user_agent: str) -> str:
     program = next((name for mark, name in _BROWSERS if mark in user_agent), "")
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
     return f"{program} on {system}" if program and system else program or user_agent or "unknown"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -5,14 +5,15 @@ from starlette.routing import Route
 
 from aditus.control.console.visit import Door, Visit
 from aditus.domain.errors import AditusError, invalid
+from aditus.domain.policy import Operation
 
 
 def routes(door: Door) -> list[Route]:
     """The page, and its two forms."""
     return [
         door.page("/account", shown),
-        door.form("/account/password", password, password_changed),
-        door.form("/account/sessions/{session_id}/end", end, ended),
+        door.form("/account/password", Operation.PASSWORD_CHANGE, password, password_changed),
+        door.form("/account/sessions/{session_id}/end", Operation.SESSIONS_END, end, ended),
     ]
 
 

@@ -6,6 +6,7 @@ from starlette.routing import Route
 from aditus.control.console.visit import Door, Visit
 from aditus.domain.errors import AditusError, invalid
 from aditus.domain.model import AccessKey, App
+from aditus.domain.policy import Operation
 from aditus.store.keys import Sort, Wanted
 
 PAGE = 100  # apps
@@ -16,11 +17,11 @@ def routes(door: Door) -> list[Route]:
     """The list, and what is done to an app."""
     return [
         door.page("/apps", listed),
-        door.form("/apps/create", create, created),
-        door.form("/apps/{app_id}/rename", rename, renamed),
-        door.form("/apps/{app_id}/associate", associate, associated),
-        door.form("/apps/{app_id}/dissociate", dissociate, dissociated),
-        door.form("/apps/{app_id}/delete", delete, deleted),
+        door.form("/apps/create", Operation.APPS_CREATE, create, created),
+        door.form("/apps/{app_id}/rename", Operation.APPS_UPDATE, rename, renamed),
+        door.form("/apps/{app_id}/associate", Operation.APPS_ASSOCIATE, associate, associated),
+        door.form("/apps/{app_id}/dissociate", Operation.APPS_DISSOCIATE, dissociate, dissociated),
+        door.form("/apps/{app_id}/delete", Operation.APPS_DELETE, delete, deleted),
     ]
 
 

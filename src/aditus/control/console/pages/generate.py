@@ -12,6 +12,7 @@ from aditus.control.service.replay import IdempotentReplay
 from aditus.domain.errors import AditusError, Code
 from aditus.domain.model import NewAccessKey
 from aditus.domain.names import MAX_NAME
+from aditus.domain.policy import Operation
 
 EXPIRES = {
     "never": "Never",
@@ -34,8 +35,8 @@ DAY_SECONDS = 86_400.0
 def routes(door: Door) -> list[Route]:
     """The two forms; both end in the secret."""
     return [
-        door.form("/access-keys/generate", generate, generated),
-        door.form("/access-keys/{key_id}/rotate", rotate, rotated),
+        door.form("/access-keys/generate", Operation.KEYS_GENERATE, generate, generated),
+        door.form("/access-keys/{key_id}/rotate", Operation.KEYS_ROTATE, rotate, rotated),
     ]
 
 

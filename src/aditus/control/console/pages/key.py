@@ -10,6 +10,7 @@ from aditus.control.service.keys import KeyPatch
 from aditus.control.service.versions import key_version
 from aditus.domain.errors import AditusError
 from aditus.domain.model import AccessKey
+from aditus.domain.policy import Operation
 from aditus.store.events import Wanted as WantedEvents
 from aditus.store.stream_records import Wanted as WantedStreams
 
@@ -20,9 +21,9 @@ def routes(door: Door) -> list[Route]:
     """The page of a key and its forms."""
     return [
         door.page("/access-keys/{key_id}", shown),
-        door.form("/access-keys/{key_id}/edit", edit, edited),
-        door.form("/access-keys/{key_id}/suspend", suspend, suspended),
-        door.form("/access-keys/{key_id}/resume", resume, resumed),
+        door.form("/access-keys/{key_id}/edit", Operation.KEYS_UPDATE, edit, edited),
+        door.form("/access-keys/{key_id}/suspend", Operation.KEYS_SUSPEND, suspend, suspended),
+        door.form("/access-keys/{key_id}/resume", Operation.KEYS_RESUME, resume, resumed),
     ]
 
 

@@ -11,6 +11,7 @@ from aditus.control.console import forms
 from aditus.control.console.visit import Door, Visit
 from aditus.domain.errors import AditusError, invalid
 from aditus.domain.model import AccessKey, KeyState, RevokeResult
+from aditus.domain.policy import Operation
 from aditus.store.keys import Sort, Wanted
 
 PAGE = 50  # keys
@@ -42,7 +43,7 @@ def routes(door: Door) -> list[Route]:
     """The table, and the revoke of one key or many."""
     return [
         door.page("/access-keys", listed),
-        door.form("/access-keys/revoke", confirm_revoke, revoked),
+        door.form("/access-keys/revoke", Operation.KEYS_REVOKE, confirm_revoke, revoked),
     ]
 
 

@@ -9,6 +9,7 @@ from aditus.control.service.context import unfound
 from aditus.domain.errors import AditusError
 from aditus.domain.model import Role
 from aditus.domain.people import Member
+from aditus.domain.policy import Operation
 
 ROLES = {
     Role.MEMBER.value: "Member: may look at everything",
@@ -21,10 +22,12 @@ def routes(door: Door) -> list[Route]:
     """The list, and what is done to members and invitations."""
     return [
         door.page("/members", listed),
-        door.form("/members/invite", invite, invited),
-        door.form("/members/{user_id}/edit", edit, edited),
-        door.form("/members/{user_id}/remove", remove, removed),
-        door.form("/members/invitations/{invitation_id}/delete", take_back, taken_back),
+        door.form("/members/invite", Operation.INVITATIONS_CREATE, invite, invited),
+        door.form("/members/{user_id}/edit", Operation.MEMBERS_UPDATE, edit, edited),
+        door.form("/members/{user_id}/remove", Operation.MEMBERS_REMOVE, remove, removed),
+        door.form(
+            "/members/invitations/{invitation_id}/delete", Operation.INVITATIONS_DELETE, take_back, taken_back
+        ),
     ]
 
 

@@ -1,6 +1,5 @@
 """Coming in and going out: the sign-in, the sign-out, and the page of an invitation."""
 
-import hmac
 from collections.abc import Callable
 
 from starlette.concurrency import run_in_threadpool
@@ -11,7 +10,7 @@ from starlette.routing import Route
 from aditus.control.console import forms
 from aditus.control.console.forms import Form
 from aditus.control.console.render import HEADERS, Renderer
-from aditus.control.console.visit import HOME, SIGN_IN, TOKEN_FIELD, Door, form_token, next_page
+from aditus.control.console.visit import HOME, SIGN_IN, Door, next_page, own_form
 from aditus.control.http.cookie import cookie_of, forget_cookie, refuse_other_sites, set_cookie
 from aditus.control.http.limits import Limits, source_of
 from aditus.control.http.status import status_of
@@ -37,8 +36,7 @@ def routes(services: Services, limits: Limits, renderer: Renderer, door: Door) -
         cookie = services.sign_in.sign_in(
             form["email"], form["password"], source=source, user_agent=user_agent
         )
-        caller = services.auth.person(cookie.reveal())
-        services.sign_in.sign_out(caller, before)  # nobody will ever send that one again
+        _end(services, before)  # whosever it was: nobody will ever send that one again
         response = RedirectResponse(next_page(Form(request.query_params.multi_items())["next"]), 303, HEADERS)
         set_cookie(response, request.url.scheme, cookie)
         return response
@@ -105,15 +103,25 @@ def _page(renderer: Renderer, template: str, error: AditusError | None, **values
 
 
 def _signed_out(services: Services, door: Door, request: Request, body: bytes) -> Response:
-    cookie = cookie_of(request.cookies, request.url.scheme)
     try:
-        refuse_other_sites(request.method, request.headers, browsers_only=True)
-        form = forms.parse(body, request.headers.get("content-type", ""))
-        if hmac.compare_digest(form[TOKEN_FIELD].encode(), form_token(cookie).encode()):
-            services.sign_in.sign_out(services.auth.person(cookie, is_use=False), cookie)
+        refuse_other_sites(request.method, request.headers, browsers_only=True)  # nor makes one forget it
+        door.caller(request)
+        own_form(request, body)
+        _end(services, cookie_of(request.cookies, request.url.scheme))
     except AditusError as error:
         if error.code is not Code.UNAUTHENTICATED:
             return door.failed(error)
     response = RedirectResponse(f"{SIGN_IN}?notice=signed-out", 303, HEADERS)
     forget_cookie(response)
     return response
+
+
+def _end(services: Services, cookie: str) -> None:
+    """End the session of this cookie, if it is one."""
+    try:
+        caller = services.auth.person(cookie, is_use=False)
+    except AditusError as error:
+        if error.code is not Code.UNAUTHENTICATED:
+            raise
+    else:
+        services.sign_in.sign_out(caller, cookie)

@@ -10,6 +10,7 @@ from aditus.control.console.visit import Door, Visit
 from aditus.control.service.context import unfound
 from aditus.domain.errors import AditusError
 from aditus.domain.model import ApiToken, Role
+from aditus.domain.policy import Operation
 
 LIVES = {"30": "30 days", "90": "90 days", "365": "A year", "never": "Until it is revoked"}
 DAY_SECONDS = 86_400.0
@@ -19,8 +20,8 @@ def routes(door: Door) -> list[Route]:
     """The list, and the making and end of tokens."""
     return [
         door.page("/tokens", listed),
-        door.form("/tokens/create", create, created),
-        door.form("/tokens/{token_id}/revoke", revoke, revoked),
+        door.form("/tokens/create", Operation.TOKENS_CREATE, create, created),
+        door.form("/tokens/{token_id}/revoke", Operation.TOKENS_REVOKE, revoke, revoked),
     ]
 
 

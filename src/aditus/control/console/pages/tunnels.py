@@ -6,13 +6,17 @@ from starlette.routing import Route
 from aditus.control.console.visit import Door, Visit
 from aditus.control.service.context import unfound
 from aditus.domain.errors import AditusError
+from aditus.domain.policy import Operation
 
 PAGE = 250  # tunnels
 
 
 def routes(door: Door) -> list[Route]:
     """The list, and the cut."""
-    return [door.page("/tunnels", listed), door.form("/tunnels/{tunnel_id}/cut", cut, was_cut)]
+    return [
+        door.page("/tunnels", listed),
+        door.form("/tunnels/{tunnel_id}/cut", Operation.TUNNELS_CUT, cut, was_cut),
+    ]
 
 
 def listed(visit: Visit) -> Response:
