@@ -201,5 +201,6 @@ def built(
         assert len(house.routes) == len(routes)
         house.ids |= {"locator": plane.subscription.locator, "region": "local", "rest": "no/such/page"}
         house.ids["name"] = "console.css"
+        house.get("/console")  # so that the thread that answers is there before a test looks for new ones
         yield house
     database.close()

@@ -250,16 +250,20 @@ class Door:
         if error.code is Code.UNAVAILABLE:  # the operator's trouble, and its cause is not for the reader
             _log.warning(error.reason, exc_info=error if error.__cause__ else None)
         values = {"error": error, "title": TITLES[error.code]}
-        response = self._renderer.page("error.html", values, status_of(error))
-        if isinstance(error, SlowDown):
-            response.headers["Retry-After"] = str(error.retry_after)
-        return response
+        return told_when(error, self._renderer.page("error.html", values, status_of(error)))
 
     def nothing_here(self, request: Request) -> Response:
         """An address that is none, but for a slash too many."""
         if request.url.path.endswith("/"):
             return RedirectResponse(f"/{request.url.path.strip('/')}", 303, HEADERS)
         return self._signed_in(request, lambda caller: self.failed(_not_found()))
+
+
+def told_when(error: AditusError | None, response: Response) -> Response:
+    """The answer to a failure, with when to come again where that is the matter."""
+    if isinstance(error, SlowDown):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def form_token(cookie: str) -> str:
