@@ -97,11 +97,13 @@ class Furniture:
             invited = services.invitations.create(plane.owner, email, role, locator=locator)
             self._kept(invited.secret.reveal())
             self.house.ids["invitation_id"] = invited.invitation.invitation_id
-        for caller in (plane.owner, dataclasses.replace(plane.owner, caller_id="member", role=Role.MEMBER)):
+        member = Caller("member", texts.email.format("member"), "defaultorg", Role.MEMBER, is_person=True)
+        admin_of = frozenset({plane.subscription.subscription_id})
+        admin = dataclasses.replace(member, caller_id="admin", role=Role.TEAM_ADMIN, team_admin_of=admin_of)
+        for caller in (plane.owner, member, admin):
             made = services.tokens.create(caller, texts.name.format("token"), role=caller.role)
             self._kept(made.secret.reveal())
-            self.house.ids[f"token_id of {caller.caller_id}"] = made.token.token_id
-        self.house.ids["token_id"] = self.house.ids["token_id of owner"]
+            self.house.ids.setdefault("token_id", made.token.token_id)
         self.house.ids["user_id"] = "member"
         another = self._kept(
             self.house.session("owner", texts.line.format("browser"), texts.line.format("from"))

@@ -4,6 +4,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from aditus.control.console.visit import Door, Visit
+from aditus.control.service.context import unfound
 from aditus.domain.errors import AditusError, invalid
 from aditus.domain.policy import Operation
 
@@ -44,10 +45,17 @@ def password_changed(visit: Visit) -> Response:
 
 def end(visit: Visit, error: AditusError | None) -> Response:
     """The question."""
-    return visit.show("end_session.html", error=error, session_id=visit.request.path_params["session_id"])
+    return visit.show("end_session.html", error=error, session_id=_session_id(visit))
 
 
 def ended(visit: Visit) -> Response:
     """Back to the account."""
-    visit.services.sign_in.end(visit.caller, visit.request.path_params["session_id"])
+    visit.services.sign_in.end(visit.caller, _session_id(visit))
     return visit.go("account", notice="session-ended")
+
+
+def _session_id(visit: Visit) -> str:
+    session_id = str(visit.request.path_params["session_id"])
+    if all(one.session_id != session_id for one in visit.services.sign_in.list(visit.caller)):
+        raise unfound("session", "It is over already, or never was: look at the list of yours.")
+    return session_id
