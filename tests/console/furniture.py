@@ -21,13 +21,25 @@ BARE_REGION = "remote"
 
 @dataclass(frozen=True)
 class Texts:
-    """What people and agents call things. `{}` stands for which of them it is."""
+    """What people and agents call things; each ends with which of them it is."""
 
-    name: str = "harmless {}"
-    email: str = "harmless-{}@x.example"
-    line: str = "harmless line {}"
+    name: str = "harmless"
+    email: str = "harmless-"
+    line: str = "harmless line"
     bare: str = "plain"
     """A name as it is."""
+
+    def named(self, which: str) -> str:
+        """The name of an access key, an app, …"""
+        return f"{self.name} {which}"
+
+    def mailed(self, who: str) -> str:
+        """An email."""
+        return f"{self.email}{who}@x.example"
+
+    def told(self, which: str) -> str:
+        """What an agent or a browser says of itself, or a description."""
+        return f"{self.line} {which}"
 
 
 HARMLESS = Texts()
@@ -68,12 +80,12 @@ class Furniture:
 
     def _name_the_owner(self) -> None:
         plane, texts = self.plane, self.texts
-        email = texts.email.format("owner")
+        email = texts.mailed("owner")
         with plane.database.write() as tx:
             tx.execute(update(users).where(users.c.user_id == "owner").values(email=email))
-            tx.execute(update(organizations).values(name=texts.name.format("organisation")))
-            tx.execute(update(subscriptions_table).values(name=texts.name.format("first")))
-            second = texts.name.format("second")
+            tx.execute(update(organizations).values(name=texts.named("organisation")))
+            tx.execute(update(subscriptions_table).values(name=texts.named("first")))
+            second = texts.named("second")
             subscriptions.add(
                 tx,
                 Subscription("secondsub", "defaultorg", "secondloc", second, (CAPABILITY,), (REGION,)),
@@ -87,32 +99,31 @@ class Furniture:
         plane, texts, services = self.plane, self.texts, self.plane.services
         with plane.database.write() as tx:
             for user_id, role in (("member", Role.MEMBER), ("admin", Role.TEAM_ADMIN)):
-                email = texts.email.format(user_id)
+                email = texts.mailed(user_id)
                 people.add_user(tx, user_id, "defaultorg", email, "-", role, plane.clock.now)
             people.add_user(tx, "admin2", "defaultorg", "admin2@x", "-", Role.TEAM_ADMIN, plane.clock.now)
             members.set_team_admin_of(tx, "admin", [plane.subscription.subscription_id])
             members.set_team_admin_of(tx, "admin2", ["secondsub"])
         for role, locator in ((Role.TEAM_ADMIN, plane.subscription.locator), (Role.MEMBER, "")):
-            email = texts.email.format(f"invited-{role.value}")
+            email = texts.mailed(f"invited-{role.value}")
+            plane.clock.now += 1  # lists go by age
             invited = services.invitations.create(plane.owner, email, role, locator=locator)
             self._kept(invited.secret.reveal())
             self.house.ids["invitation_id"] = invited.invitation.invitation_id
-        member = Caller("member", texts.email.format("member"), "defaultorg", Role.MEMBER, is_person=True)
+        member = Caller("member", texts.mailed("member"), "defaultorg", Role.MEMBER, is_person=True)
         admin_of = frozenset({plane.subscription.subscription_id})
         admin = dataclasses.replace(member, caller_id="admin", role=Role.TEAM_ADMIN, team_admin_of=admin_of)
         for caller in (plane.owner, member, admin):
-            made = services.tokens.create(caller, texts.name.format("token"), role=caller.role)
+            made = services.tokens.create(caller, texts.named("token"), role=caller.role)
             self._kept(made.secret.reveal())
             self.house.ids.setdefault("token_id", made.token.token_id)
         self.house.ids["user_id"] = "member"
-        another = self._kept(
-            self.house.session("owner", texts.line.format("browser"), texts.line.format("from"))
-        )
+        another = self._kept(self.house.session("owner", texts.told("browser"), texts.told("from")))
         self.house.ids["session_id"] = self.house.session_id(another)
 
     def _key(self, access_key_id: str, expires_at: float | None = None) -> NewAccessKey:
         self.plane.clock.now += 1
-        description = self.texts.line.format("description")
+        description = self.texts.told("description")
         made = self.plane.services.keys.generate(
             self.plane.owner,
             "0",
@@ -129,19 +140,20 @@ class Furniture:
     def _keys_and_apps(self) -> None:
         plane, texts, services, ids = self.plane, self.texts, self.plane.services, self.house.ids
         owner = plane.owner
-        self.key = self._key(texts.name.format("key")).key
+        self.key = self._key(texts.named("key")).key
         rules = KeyPatch(allowed_ports=[5432, 6379], allowed_sources=["192.0.2.0/24"])
         self.key = services.keys.patch(owner, "0", REGION, self.key.access_key_id, rules)
         suspended = self._key(texts.bare).key
         services.keys.suspend(owner, "0", REGION, suspended.access_key_id)
-        self.rotated = self._key(texts.name.format("rotated")).key
+        self.rotated = self._key(texts.named("rotated")).key
         new = services.rotation.rotate(owner, "0", REGION, self.rotated.access_key_id, grace=None)
         assert new.secret is not None
         self._kept(new.secret.reveal())
-        self._key(texts.name.format("ends"), plane.clock.now + 2 * DAY_SECONDS)
-        dead = self._key(texts.name.format("dead")).key
+        self._key(texts.named("ends"), plane.clock.now + 2 * DAY_SECONDS)
+        dead = self._key(texts.named("dead")).key
         for name, key in (("app", self.key), ("on dead", dead), ("on none", None)):
-            app = services.apps.create(owner, "0", texts.name.format(name), CAPABILITY)
+            plane.clock.now += 1  # lists go by age
+            app = services.apps.create(owner, "0", texts.named(name), CAPABILITY)
             ids.setdefault("app_id", app.app_id)
             if key is not None:
                 services.apps.associate(owner, "0", app.app_id, key.access_key_id, region=REGION)
@@ -152,7 +164,7 @@ class Furniture:
 
     def _agents(self) -> None:
         plane, texts = self.plane, self.texts
-        key, line = self.key, texts.line.format
+        key, line = self.key, texts.told
         plane.relays.attach(key, 5432, streams=2)
         plane.relays.attach(self.rotated, 6379)
         refused = PortStatus(7000, accepted=False, verdict="conflict", detail=line("detail"))
