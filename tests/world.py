@@ -244,7 +244,7 @@ class Site:
             links=links,
             infinite_retries=infinite_retries,
             target_seconds=target_seconds,
-            proxy=proxy,
+            proxies={url.relay: proxy for url in urls or (key.url,)} if proxy else {},
         )
         agent = Agent(
             settings, signer or key.signer(), trust or self.trust, resources or Resources(), pause=pause

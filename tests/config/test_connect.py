@@ -60,7 +60,7 @@ def test_the_least_that_an_agent_needs(read: Read) -> None:
         debug=False,
         payload=False,
         ca_file=None,
-        proxy=None,
+        proxies={},
         health_listen=Address("127.0.0.1", 3127),
         health_named=False,
         notices=(),
@@ -84,7 +84,8 @@ def test_all_that_an_agent_can_be_told(read: Read) -> None:
     assert (config.log_format, config.log_file) == ("json", Path("a.log"))
     assert (config.debug, config.payload) == (True, True)
     assert config.ca_file == Path("ca.pem")
-    assert config.proxy == SecretText("http://user:hunter2@proxy:3128")
+    [proxy] = config.proxies.values()
+    assert proxy.url == SecretText("http://user:hunter2@proxy:3128")
     assert (config.health_listen, config.health_named) == (Address("::", 0), True)
 
 

@@ -27,6 +27,7 @@ from pathlib import Path
 from types import TracebackType
 
 from aditus.client.rest import Client
+from aditus.config.proxy import EXCEPT_VARIABLES, VARIABLES
 from aditus.domain.keytext import SecretText
 from aditus.domain.model import NewAccessKey
 from demo.postgres import free_port
@@ -184,6 +185,8 @@ def surroundings() -> dict[str, str]:
     """The environment of a user who has never heard of Aditus, with an ordinary terminal."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("ADITUS_")}
     for name in ("NO_COLOR", "PYTHONDONTWRITEBYTECODE"):  # the latter makes every start slow
+        ours.pop(name, None)
+    for name in (*VARIABLES, *EXCEPT_VARIABLES):
         ours.pop(name, None)
     return ours | {"HOME": "/nonexistent", "TERM": "xterm-256color"}
 

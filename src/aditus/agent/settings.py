@@ -1,8 +1,9 @@
 """What an agent is told at its start. `config` fills it, nobody else."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from aditus.domain.connect_url import ConnectUrl
+from aditus.domain.connect_url import ConnectUrl, RelayUrl
 from aditus.domain.spec import Spec
 
 FAILURES_BEFORE_FIRST_ATTACH = 10
@@ -21,7 +22,8 @@ class AgentSettings:
     links: int = 1
     """WebSockets to each relay, 1 to `MAX_SLOT` + 1: each has streams, a loss and a TCP window of its own."""
     infinite_retries: bool = False
-    proxy: str | None = None
+    proxies: Mapping[RelayUrl, str] = field(default_factory=dict, repr=False)  # with their passwords
+    """Relays that are dialled through a proxy, and the URL of that; the others are dialled directly."""
     target_seconds: float = TARGET_SECONDS
     log_payload: bool = False
     """Log how many bytes pass and their first ones. For debugging alone: payload may hold secrets."""

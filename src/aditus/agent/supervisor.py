@@ -64,7 +64,9 @@ class Agent:
         self._pause = pause  # between two tries, in seconds
         instance = secrets.token_bytes(INSTANCE_SIZE)
         self._keepers = [
-            _Keeper(Link(url, Role.AGENT, signer, instance, slot, tls, resources, settings.proxy))
+            _Keeper(
+                Link(url, Role.AGENT, signer, instance, slot, tls, resources, settings.proxies.get(url.relay))
+            )
             for url in settings.urls
             for slot in range(settings.links)
         ]

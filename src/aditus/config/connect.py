@@ -1,6 +1,7 @@
 """What `aditus connect` is told, from its command line, the environment and a profile."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,8 +11,9 @@ from aditus.config import access_key
 from aditus.config.access_key import FoundKey, check_access_key, find_access_key
 from aditus.config.address import Address, parse_optional
 from aditus.config.profiles import DEFAULT, Profile, find_profile, profile_names
+from aditus.config.proxy import Proxy, proxy_for
 from aditus.config.surroundings import Surroundings
-from aditus.domain.connect_url import ConnectUrl, parse_relay_url
+from aditus.domain.connect_url import ConnectUrl, RelayUrl, parse_relay_url
 from aditus.domain.errors import AditusError, invalid
 from aditus.domain.keytext import SecretText
 from aditus.domain.spec import Spec, parse_specs
@@ -21,7 +23,6 @@ MAX_LINKS = 4
 """Link slots that the protocol has."""
 RELAY_VARIABLE = "ADITUS_RELAY"
 MAX_CONNECT_URLS = 16  # one tunnel each; a region has fewer relays
-PROXY_SCHEMES = ("http", "https", "socks5", "socks5h", "socks4")
 
 _CHUNK_SIZE = re.compile(r"[0-9]{1,9}\s*(?:KB?)?", re.ASCII | re.IGNORECASE)
 
@@ -72,7 +73,7 @@ class ConnectConfig:
     debug: bool
     payload: bool
     ca_file: Path | None
-    proxy: SecretText | None  # there may be a password in it
+    proxies: Mapping[RelayUrl, Proxy]  # those relays that are not dialled directly
     health_listen: Address | None  # None: off
     health_named: bool
     notices: tuple[str, ...]
@@ -103,7 +104,7 @@ def connect_config(options: ConnectOptions, surroundings: Surroundings) -> Conne
         debug=bool(options.debug),
         payload=bool(options.payload and options.debug),
         ca_file=options.ca_file,
-        proxy=_proxy(options.proxy),
+        proxies=_proxies(urls, options.proxy, surroundings),
         health_listen=parse_optional(
             HEALTH_LISTEN if options.health_listen is None else options.health_listen, "--health-listen"
         ),
@@ -114,11 +115,11 @@ def connect_config(options: ConnectOptions, surroundings: Surroundings) -> Conne
 
 def relay_to_ask(
     relay: str | None, profile: str | None, proxy: str | None, surroundings: Surroundings
-) -> tuple[ConnectUrl, SecretText | None]:
+) -> tuple[ConnectUrl, Proxy | None]:
     """Where to dial when only a relay is asked something, and the proxy. Raises `AditusError` (invalid)."""
     places = _Places(ConnectOptions(relay=relay, profile=profile), surroundings)
     (url,), _ = places.connect_urls()
-    return url, _proxy(proxy)
+    return url, proxy_for(url.relay, proxy, surroundings)
 
 
 class _Places:
@@ -247,17 +248,11 @@ def _network_check_url(text: str | None) -> str | None:
     return text
 
 
-def _proxy(text: str | None) -> SecretText | None:
-    if text is None:
-        return None
-    if not _is_url(text, PROXY_SCHEMES):
-        raise invalid(
-            "bad-proxy",
-            f"--proxy is not scheme://[user:password@]host:port with one of {', '.join(PROXY_SCHEMES)}.",
-            remedy="For example --proxy http://proxy.example.com:3128.",
-            field="proxy",
-        )
-    return SecretText(text)
+def _proxies(
+    urls: tuple[ConnectUrl, ...], named: str | None, surroundings: Surroundings
+) -> dict[RelayUrl, Proxy]:
+    found = {url.relay: proxy_for(url.relay, named, surroundings) for url in urls}
+    return {relay: proxy for relay, proxy in found.items() if proxy is not None}
 
 
 def _is_url(text: str, schemes: tuple[str, ...]) -> bool:

@@ -55,7 +55,7 @@ def agent(config: ConnectConfig) -> Agent:
         specs=config.specs,
         links=config.links,
         infinite_retries=config.infinite_retries,
-        proxy=config.proxy.reveal() if config.proxy is not None else None,
+        proxies={relay: proxy.url.reveal() for relay, proxy in config.proxies.items()},
         log_payload=config.payload,
     )
     signer = KeySigner(parse_access_key(config.secret.reveal()))
@@ -69,6 +69,11 @@ def _set_up_log(config: ConnectConfig, *, quiet: bool) -> None:
 
 async def _main(config: ConnectConfig, status: StatusView | None) -> int:
     running = agent(config)
+    for relay, proxy in config.proxies.items():
+        _log.info(
+            "dialling through a proxy",
+            extra=log.fields(relay=relay.audience, proxy=proxy.shown, named_by=proxy.source),
+        )
     stopped: list[signal.Signals] = []
     server = await _serve_health(config, running)
     if status is not None:  # the terminal is the status line's from now on

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from aditus.config.proxy import Proxy
 from aditus.crypto.proof import KeySigner
 from aditus.domain.connect_url import ConnectUrl
-from aditus.domain.keytext import ParsedKey, SecretText
+from aditus.domain.keytext import ParsedKey
 from aditus.net import tls
 from aditus.net.link import Link, LinkFailure
 from aditus.net.mux import Resources
@@ -12,7 +13,7 @@ from aditus.wire.frames import Role
 from aditus.wiring import process
 
 
-def ask(key: ParsedKey, url: ConnectUrl, ca_file: Path | None, proxy: SecretText | None) -> float:
+def ask(key: ParsedKey, url: ConnectUrl, ca_file: Path | None, proxy: Proxy | None) -> float:
     """Prove the key to the relay at `url`; the seconds that its clock is ahead, 0 unless that was in the way.
 
     Returns only if the relay accepts the key. Raises `AditusError`: forbidden or unauthenticated with the
@@ -26,7 +27,7 @@ def ask(key: ParsedKey, url: ConnectUrl, ca_file: Path | None, proxy: SecretText
         slot=0,
         tls=tls.client_context(ca_file),
         resources=Resources(),
-        proxy=proxy.reveal() if proxy is not None else None,
+        proxy=proxy.url.reveal() if proxy is not None else None,
     )
     process.run(_ask(link))
     return link.clock_offset
