@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from aditus.control.console import forms, words
 from aditus.control.console.forms import FORM, MAX_FIELDS, Form
 from aditus.domain.errors import AditusError
+from tests.console.visitor import Reading, built
 
 TEXT = st.text(max_size=30)
 NUMBERS = st.integers(-10, 100_000)
@@ -25,7 +27,9 @@ def reason(call: Callable[..., object], *args: object) -> tuple[str, str]:
     return "", ""
 
 
-@given(st.lists(st.tuples(TEXT, TEXT.filter(lambda text: "\r" not in text)), max_size=10))
+@given(
+    st.lists(st.tuples(TEXT, TEXT.filter(lambda text: "\r" not in text and "\0" not in text)), max_size=10)
+)
 def test_what_a_browser_encodes_is_read_as_it_was(fields: list[tuple[str, str]]) -> None:
     form = forms.parse(urlencode(fields).encode(), f"{FORM}; charset=utf-8")
     for name, _ in fields:
@@ -61,7 +65,7 @@ def test_lines_end_as_the_server_means_it() -> None:
 
 @given(st.dates(max_value=date(9999, 12, 30)), st.sampled_from(["", " "]))
 def test_the_last_day_ends_at_midnight_and_is_shown_as_it_was_typed(day: date, space: str) -> None:
-    end = forms.last_day(f"{space}{day.isoformat()}{space}", "expires_on")
+    end = forms.last_day(f"{space}{day.isoformat()}{space}", "expires_at")
     assert end is not None
     assert datetime.fromtimestamp(end, UTC) == datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(
         1
@@ -83,12 +87,12 @@ def test_the_last_day_ends_at_midnight_and_is_shown_as_it_was_typed(day: date, s
     ],
 )
 def test_no_other_text_is_a_day(text: str) -> None:
-    assert reason(forms.last_day, text, "expires_on") == ("bad-day", "expires_on")
+    assert reason(forms.last_day, text, "expires_at") == ("bad-day", "expires_at")
 
 
 @given(TEXT)
 def test_any_text_is_a_day_never_or_refused(text: str) -> None:
-    assert reason(forms.last_day, text, "expires_on") in (("", ""), ("bad-day", "expires_on"))
+    assert reason(forms.last_day, text, "expires_at") in (("", ""), ("bad-day", "expires_at"))
 
 
 @given(NUMBERS, NUMBERS, NUMBERS)
@@ -128,3 +132,27 @@ def test_a_choice_is_one_of_those_that_were_offered(text: str) -> None:
     else:
         assert reason(forms.choice, form, "expires", choices) == ("bad-choice", "expires")
     assert reason(forms.choice, form, "another", choices) == ("bad-choice", "another")
+
+
+def test_what_is_wrong_is_said_at_its_field(tmp_path: Path) -> None:
+    good = {"access_key_id": "new", "capability": "integration", "expires": "never"}
+    with built(tmp_path) as house:
+        cookie = house.session("owner")
+        place, token = house.address("/console/{locator}/{region}"), house.token(cookie)
+        for field, wrong in {
+            "access_key_id": {"access_key_id": "x" * 51},
+            "capability": {"capability": "none"},
+            "expires": {"expires": "1"},
+            "expires_at": {"expires": "day", "expires_at": "2020-01-31"},
+            "description": {"description": "x" * 501},
+            "allowed_ports": {"allowed_ports": "5432-5440"},
+            "allowed_sources": {"allowed_sources": "192.0.2.0/33"},
+        }.items():
+            fields = {"form_token": token, **good, **wrong}
+            answer = house.post(f"{place}/access-keys/generate", fields, cookie)
+            page = Reading(answer.text)
+            assert answer.status_code == 422
+            assert [said["id"] for _, said in page.tags if said.get("aria-invalid")] == [field]
+            assert f"{field}-wrong" in page.values("id")
+            assert dict(page.sheets[-1].fields)["access_key_id"] == fields["access_key_id"]  # as it was typed
+        assert not house.plane.services.keys.list(house.plane.owner, "0", "local").items

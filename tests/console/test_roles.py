@@ -11,7 +11,7 @@ from starlette.routing import Match
 
 from aditus.control.console.visit import HOME, PLACE
 from aditus.domain.model import Role
-from aditus.domain.policy import TABLE, Operation, Scope
+from aditus.domain.policy import TABLE, Operation
 from tests.console.furniture import BARE_REGION, Furniture
 from tests.console.visitor import House, Reading, Sheet, built
 
@@ -209,6 +209,30 @@ def test_a_region_without_capability_has_no_tab_and_no_generate(furniture: Furni
     token = Reading(asked.text).form_token
     fields = {"form_token": token, "access_key_id": "new", "capability": "integration", "expires": "never"}
     refused = house.post(f"{place}/access-keys/generate", fields, furniture.owner)
-    assert refused.status_code == 403
+    assert refused.status_code == 422
     assert house.everything() == before
-    assert TABLE[Operation.KEYS_GENERATE].scope is Scope.SUBSCRIPTION
+
+
+def test_what_is_not_there_is_a_page_that_says_so(furniture: Furniture) -> None:
+    house, token = furniture.house, furniture.house.token(furniture.owner)
+    before = house.everything()
+    places = [PLACE + path for path in (*LOOKS, *FORMS) if "{" in path]
+    places += [
+        PLACE + "/access-keys/revoke?key_id={key_id}",
+        PLACE + "/none",
+        HOME + "/{app_id}/{region}/apps",
+    ]
+    real = {**house.ids}
+    house.ids |= {name: "nosuchid" for name in real if name.endswith("_id")}
+    addresses = [house.address(path) for path in places]
+    house.ids |= real
+    for path, address in zip(places, addresses, strict=True):
+        asked = [house.get(address, furniture.owner)]
+        if path.removeprefix(PLACE) in FORMS:
+            asked.append(house.post(address, {"form_token": token}, furniture.owner))
+        for answer in asked:
+            assert answer.status_code == 404, address
+            text = Reading(answer.text).text
+            assert "There is no" in text
+            assert "/v1/" not in text, address  # people do not ask the API
+    assert house.everything() == before

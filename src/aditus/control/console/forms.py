@@ -41,7 +41,16 @@ def parse(body: bytes, content_type: str) -> Form:
         )
     except ValueError:  # of UnicodeDecodeError too
         raise _unreadable() from None
+    if any("\0" in value for _, value in fields):
+        raise _unreadable()
     return Form([(name, value.replace("\r\n", "\n")) for name, value in fields])
+
+
+def query(fields: Sequence[tuple[str, str]]) -> Form:
+    """Read what stands behind the ? of an address. Raises `AditusError`."""
+    if any("\0" in value for _, value in fields):  # which no database can look for
+        raise invalid("bad-query", "The address has a character that no text has.", remedy="Take it out.")
+    return Form(fields)
 
 
 def last_day(text: str, field: str) -> float | None:

@@ -197,6 +197,9 @@ class Door:
         def visited(caller: Caller) -> Response:
             form = Form() if body is None else own_form(request, body)
             locator, region = request.path_params["locator"], request.path_params["region"]
+            known = self._services.subscriptions.userinfo(caller)
+            if locator not in {one.locator for one in known.subscriptions}:
+                raise _not_found()
             here = self._services.subscriptions.show(caller, locator)
             regions = self._services.subscriptions.in_regions(caller, locator)
             if region not in {one.region for one in regions}:
@@ -207,12 +210,12 @@ class Door:
                     renderer=self._renderer,
                     request=request,
                     caller=caller,
-                    user=self._services.subscriptions.userinfo(caller),
+                    user=known,
                     here=here,
                     regions=regions,
                     region=region,
                     form_token=form_token(cookie_of(request.cookies, request.url.scheme)),
-                    query=Form(request.query_params.multi_items()),
+                    query=forms.query(request.query_params.multi_items()),
                     form=form,
                 )
             )

@@ -54,7 +54,7 @@ def generated(visit: Visit) -> Response:
             visit.locator,
             visit.region,
             form["access_key_id"],
-            form["capability"],
+            forms.choice(form, "capability", dict.fromkeys(visit.in_region.capabilities)),
             description=form["description"],
             expires_at=_expires_at(visit),
             allowed_ports=forms.ports(form["allowed_ports"], "allowed_ports"),
@@ -99,7 +99,7 @@ def _secret(visit: Visit, new: NewAccessKey, *, rotation: bool) -> Response:
 def _expires_at(visit: Visit) -> float | None:
     chosen = forms.choice(visit.form, "expires", EXPIRES)
     if chosen == "day":
-        return forms.last_day(visit.form["expires_on"], "expires_on")
+        return forms.last_day(visit.form["expires_at"], "expires_at")
     return None if chosen == "never" else time.time() + int(chosen) * DAY_SECONDS
 
 

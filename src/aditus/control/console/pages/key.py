@@ -60,8 +60,8 @@ def edited(visit: Visit) -> Response:
         allowed_ports=forms.ports(form["allowed_ports"], "allowed_ports"),
         allowed_sources=forms.networks(form["allowed_sources"]),
     )
-    if form["expires_on"] != form["expires_before"]:  # else it keeps its hour
-        patch["expires_at"] = forms.last_day(form["expires_on"], "expires_on")
+    if form["expires_at"] != form["expires_before"]:  # else it keeps its hour
+        patch["expires_at"] = forms.last_day(form["expires_at"], "expires_at")
     visit.services.keys.patch(
         visit.caller, visit.locator, visit.region, key.access_key_id, patch, if_match=form["version"]
     )

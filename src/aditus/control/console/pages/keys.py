@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from aditus.control.console import forms
 from aditus.control.console.visit import Door, Visit
+from aditus.control.service.context import unfound
 from aditus.domain.errors import AditusError, invalid
 from aditus.domain.model import AccessKey, KeyState, RevokeResult
 from aditus.domain.policy import Operation
@@ -145,7 +146,10 @@ def _ticked(visit: Visit) -> tuple[AccessKey, ...]:
     asked = visit.form.every("key_id") or visit.query.every("key_id")
     if not asked:
         raise invalid("none-ticked", "No access key is ticked.", remedy="Tick those that you mean.")
-    return visit.services.keys.by_key_ids(visit.caller, visit.locator, visit.region, asked)
+    found = visit.services.keys.by_key_ids(visit.caller, visit.locator, visit.region, asked)
+    if not found:
+        raise unfound("access key", "Look at the list of access keys of this region.")
+    return found
 
 
 def _phrase(keys: int) -> str:

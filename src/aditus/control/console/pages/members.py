@@ -8,7 +8,7 @@ from aditus.control.console.visit import Door, Visit
 from aditus.control.service.context import unfound
 from aditus.domain.errors import AditusError
 from aditus.domain.model import Role
-from aditus.domain.people import Member
+from aditus.domain.people import Invitation, Member
 from aditus.domain.policy import Operation
 
 ROLES = {
@@ -81,18 +81,22 @@ def removed(visit: Visit) -> Response:
 
 def take_back(visit: Visit, error: AditusError | None) -> Response:
     """The question."""
+    return visit.show("take_back.html", error=error, invitation=_invitation(visit))
+
+
+def taken_back(visit: Visit) -> Response:
+    """Back to the list."""
+    visit.services.invitations.delete(visit.caller, _invitation(visit).invitation_id)
+    return visit.go("members", notice="invitation-deleted")
+
+
+def _invitation(visit: Visit) -> Invitation:
     invitation_id = visit.request.path_params["invitation_id"]
     found = visit.services.invitations.list(visit.caller)
     invitation = next((one for one in found if one.invitation_id == invitation_id), None)
     if invitation is None:
         raise unfound("invitation", "It was accepted, has expired, or never was.")
-    return visit.show("take_back.html", error=error, invitation=invitation)
-
-
-def taken_back(visit: Visit) -> Response:
-    """Back to the list."""
-    visit.services.invitations.delete(visit.caller, visit.request.path_params["invitation_id"])
-    return visit.go("members", notice="invitation-deleted")
+    return invitation
 
 
 def _member(visit: Visit) -> Member:
