@@ -5,6 +5,8 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -28,6 +30,32 @@ MARKS = ("onerror", "alert", "{{", "javascript:")
 def furnished(folder: Path, texts: Texts) -> Iterator[Furniture]:
     with built(folder) as house:
         yield Furniture(house, texts)
+
+
+@dataclass
+class Walk:
+    """What a whole console has answered, and logged, and the secrets that it had then."""
+
+    answers: Answers
+    secrets: list[str]
+    log: str
+
+
+@pytest.fixture(scope="module")
+def harmless(tmp_path_factory: pytest.TempPathFactory) -> Walk:
+    """Every page of a console where nobody means any harm."""
+    log = StringIO()
+    handler, root = logging.StreamHandler(log), logging.getLogger()
+    level = root.level
+    with furnished(tmp_path_factory.mktemp("house"), HARMLESS) as furniture:
+        root.addHandler(handler)
+        root.setLevel(logging.DEBUG)
+        try:
+            answers = walked(furniture, "harmless nowhere")
+        finally:
+            root.removeHandler(handler)
+            root.setLevel(level)
+        return Walk(answers, furniture.secrets, log.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -105,11 +133,9 @@ def worked(furniture: Furniture) -> Answers:
     return answers
 
 
-def test_no_text_of_others_becomes_more_than_text(tmp_path: Path, answers_to_hostile: Answers) -> None:
-    with furnished(tmp_path, HARMLESS) as harmless:
-        plain = walked(harmless, "harmless nowhere")
+def test_no_text_of_others_becomes_more_than_text(harmless: Walk, answers_to_hostile: Answers) -> None:
     shown = 0
-    for (address, expected), (_, answer) in zip(plain, answers_to_hostile, strict=True):
+    for (address, expected), (_, answer) in zip(harmless.answers, answers_to_hostile, strict=True):
         assert answer.status_code == expected.status_code, address
         page, same = Reading(answer.text), Reading(expected.text)
         assert page.shape == same.shape, address
@@ -141,6 +167,15 @@ def test_every_text_stands_somewhere_as_it_is(answers_to_hostile: Answers) -> No
         HOSTILE.bare,
     ):
         assert " ".join(text.split()) in texts, text
+
+
+def test_no_secret_that_was_shown_once_is_shown_again_or_logged(harmless: Walk) -> None:
+    assert len(harmless.secrets) > 15
+    for address, answer in harmless.answers:
+        told = answer.text + answer.headers.get("location", "")
+        assert not [secret for secret in harmless.secrets if secret in told], address
+    assert "HTTP Request" in harmless.log  # all that is logged, even by what others have written
+    assert not [secret for secret in harmless.secrets if secret in harmless.log]
 
 
 def test_a_secret_stands_on_the_page_that_makes_it_and_nowhere_else(
@@ -186,7 +221,16 @@ def test_a_secret_stands_on_the_page_that_makes_it_and_nowhere_else(
         answers.append(house.post("/sign-in", {"email": "new@x.example", "password": PASSWORD * 4}))
         cookie = re.findall(r"__Host-aditus=([^;]+)", answers[-1].headers["set-cookie"])[0]
         answers.append(house.get(place, cookie))
-        answers += [answer for _, answer in walked(furniture, "harmless nowhere")]
+        pages = (
+            "",
+            "/access-keys",
+            f"/access-keys/{house.ids['key_id']}",
+            "/tokens",
+            "/members",
+            "/audit",
+            "/account",
+        )
+        answers += [house.get(place + page, owner) for page in pages]
         with house.plane.database.read() as tx:
             hashes = list(tx.execute(select(users.c.password_hash)).scalars())
     secrets = [*furniture.secrets, *made.values(), cookie, *(PASSWORD * times for times in range(2, 5))]

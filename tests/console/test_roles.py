@@ -130,10 +130,13 @@ class Crawl:
         """Follow every link; what lies in another subscription or region is asked for, but not read."""
         here = self.house.address(PLACE)
         found = deque([HOME])
+        orders = set()
         while found:
             address = found.popleft()
-            if address in self.answers:
+            table, by, _ = address.partition("sort=")
+            if address in self.answers or (by and table in orders):  # of a table's orders one will do
                 continue
+            orders.add(table)
             answer = self.answers[address] = self.house.get(address, self.cookie)
             if "location" in answer.headers:
                 found.append(answer.headers["location"])
@@ -170,13 +173,12 @@ def test_what_pages_offer_is_all_that_one_may_do_and_nothing_else(own: Furniture
 
     sent = 0
     for action in sorted(crawl.sheets, key=late):
-        page, _ = crawl.sheets[action]
-        again = own.house.get(page, crawl.cookie)
-        offered = {sheet.action: sheet for sheet in Reading(again.text).sheets}
-        if action not in offered:  # an earlier form has used it up
-            assert late(action) >= 0, action
-            continue
-        answer = own.house.post(action, offered[action].fields, crawl.cookie)
+        page, sheet = crawl.sheets[action]
+        if late(action) >= 0:  # an earlier form may have used up what it is about
+            again = Reading(own.house.get(page, crawl.cookie).text)
+            if action not in {offered.action for offered in again.sheets}:
+                continue
+        answer = own.house.post(action, sheet.fields, crawl.cookie)
         assert answer.status_code in (200, 303, 409, 412, 422), (action, Reading(answer.text).text)
         sent += 1
     assert sent >= {"owner": 40, "team_admin": 25, "member": 4}[who]
