@@ -122,6 +122,7 @@ class Site:
         strangers: int = STRANGERS,
         strangers_per_source: int = STRANGERS_PER_SOURCE,
         trusted_proxies: tuple[str, ...] = (),
+        also_called: tuple[str, ...] = (),
     ) -> None:
         self.folder = folder
         self.complaints = Complaints()
@@ -130,11 +131,13 @@ class Site:
         self.relay: Relay
         self.relay_url: RelayUrl
         self.trust: ssl.SSLContext
+        self.certificate: tuple[Path, Path]
         self._app_listen = app_listen
         self._reserved_ports = reserved_ports
         self._handshake_seconds = handshake_seconds
         self._strangers = strangers
         self._strangers_per_source = strangers_per_source
+        self._also_called = also_called
         self._trusted_proxies = tuple(map(ip_network, trusted_proxies))
         self._keys: dict[str, RelayKey] = {}
         self._agents: list[Running] = []
@@ -166,13 +169,18 @@ class Site:
 
     async def _start(self) -> None:
         files = devca.ensure(self.folder, [], time.time())
+        self.certificate = files.certificate, files.key
         self.trust = tls.client_context(files.ca)
         sock = tcp.listening_socket(LOOPBACK, 0)
         self._stack.callback(sock.close)
         self.relay_url = RelayUrl("localhost", sock.getsockname()[1])
         settings = RelaySettings(
             region=REGION,
-            audiences=(self.relay_url.audience, f"{LOOPBACK}:{self.relay_url.port}"),
+            audiences=(
+                self.relay_url.audience,
+                f"{LOOPBACK}:{self.relay_url.port}",
+                *self._also_called,
+            ),
             app_listen=self._app_listen,
             reserved_ports=self._reserved_ports | {self.relay_url.port},
             handshake_seconds=self._handshake_seconds,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
+from http import HTTPStatus
 
 from aditus import __version__
 from aditus.domain.connect_url import ConnectUrl
@@ -226,6 +227,14 @@ class Link:
                 remedy="Give its CA with --ca-file or SSL_CERT_FILE, or check the host name.",
             )
             return LinkFailure(failure, tls=True)
+        if isinstance(error, ws.ProxyFailed) and error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            failure = AditusError(
+                Code.UNAVAILABLE,
+                "proxy-password",
+                f"The proxy on the way to {where} asks for another user and password.",
+                remedy="Give them as --proxy http://user:password@host:port, or in HTTPS_PROXY.",
+            )
+            return LinkFailure(failure)
         if isinstance(error, ssl.SSLError):
             why = f"TLS failed ({error.reason or 'no reason given'})"
         elif isinstance(error, socket.gaierror):

@@ -7,6 +7,7 @@ pass, is refused here.
 
 import asyncio
 import logging
+import re
 import socket
 import ssl
 import sys
@@ -45,6 +46,7 @@ LAST_CLOSE_CODE = 4_999
 _LAST_DATA_RECEIVED = Struct("52xI")
 """Of Linux's `struct tcp_info`: `tcpi_last_data_recv`, in milliseconds."""
 _UNSAYABLE = frozenset({0, 1006})
+_PROXY_STATUS = re.compile(r"status (\d{3})$")
 
 
 class NotAditus(Exception):
@@ -61,7 +63,11 @@ class Refused(Exception):
 
 
 class ProxyFailed(Exception):
-    """The proxy could not be used, or did not let us through."""
+    """The proxy could not be used, or did not let us through. `status`: what an HTTP proxy answered."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class MessageHandler(Protocol):
@@ -332,7 +338,8 @@ async def dial(
             raise NotAditus("the server does not answer in HTTP/1.1") from error
         raise Refused(int(error.response.status), error.response.headers) from error
     except ProxyError as error:
-        raise ProxyFailed(str(error)) from error
+        status = _PROXY_STATUS.search(str(error))  # picows tells it in the text alone
+        raise ProxyFailed(str(error), int(status[1]) if status else None) from error
     if not isinstance(websocket, WebSocket):  # picows answers (transport, None) when the peer hangs up
         raise ConnectionResetError("the connection was closed during the upgrade")
     return websocket
