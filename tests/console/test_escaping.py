@@ -93,6 +93,7 @@ def walked(furniture: Furniture, said: str) -> Answers:
     house, owner = furniture.house, furniture.owner
     answers = [(address, house.get(address, owner)) for address in addresses(furniture, said)]
     long = f"{said:x<50}" * 40
+    every = {house.address(route.path) for route in house.routes}
     sheets: dict[tuple[str, str], Sheet] = {}
     for address, answer in answers:
         if answer.headers.get("content-type", "").startswith("text/html"):
@@ -100,7 +101,7 @@ def walked(furniture: Furniture, said: str) -> Answers:
                 (sheet.action, address): sheet for sheet in Reading(answer.text).sheets if sheet.written
             }
     for (action, address), sheet in sheets.items():
-        if sheet.method == "post" and "?" not in address:
+        if sheet.method == "post" and address in every:
             fields = [(name, long if name in sheet.written else value) for name, value in sheet.fields]
             where = action if action.startswith("/") else address + action
             answers.append((f"POST {action}", house.post(where, fields, owner)))
