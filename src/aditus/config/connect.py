@@ -113,6 +113,41 @@ def connect_config(options: ConnectOptions, surroundings: Surroundings) -> Conne
     )
 
 
+@dataclass(frozen=True, slots=True)
+class DoctorConfig:
+    """What `aditus doctor` looks at: as `ConnectConfig`, but there may be no spec, and no secret."""
+
+    secret: SecretText | None
+    no_secret: AditusError | None  # why there is none, or none that is well-formed
+    connect_urls: tuple[ConnectUrl, ...]
+    specs: tuple[Spec, ...]
+    ca_file: Path | None
+    proxies: Mapping[RelayUrl, Proxy]
+    notices: tuple[str, ...]
+
+
+def doctor_config(options: ConnectOptions, surroundings: Surroundings) -> DoctorConfig:
+    """Read what an agent would be told. Raises `AditusError` (invalid) where it is not said which relay."""
+    places = _Places(options, surroundings)
+    urls, notices = places.connect_urls()
+    secret, no_secret = None, None
+    try:
+        found = places.access_key()
+    except AditusError as error:
+        no_secret = error
+    else:
+        secret, notices = found.secret, (*found.notices, *notices)
+    return DoctorConfig(
+        secret=secret,
+        no_secret=no_secret,
+        connect_urls=urls,
+        specs=parse_specs(options.specs),
+        ca_file=options.ca_file,
+        proxies=_proxies(urls, options.proxy, surroundings),
+        notices=notices,
+    )
+
+
 def relay_to_ask(
     relay: str | None, profile: str | None, proxy: str | None, surroundings: Surroundings
 ) -> tuple[ConnectUrl, Proxy | None]:

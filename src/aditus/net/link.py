@@ -121,8 +121,17 @@ class Link:
     async def prove(self) -> None:
         """Ask whether the relay accepts the key: hang up before the challenge is answered.
 
-        No tunnel comes of it. Raises `LinkFailure`.
+        No tunnel comes of it. A clock that is wrong is corrected, and told by `clock_offset`. Raises
+        `LinkFailure`.
         """
+        try:
+            await self._visit()
+        except LinkFailure as failure:
+            if failure.error.reason != "clock-skew":
+                raise
+            await self._visit()  # with the relay's time, which it has just told
+
+    async def _visit(self) -> None:
         visitor = _Visitor()
         websocket = await self._dial(visitor, visitor.abandon)
         websocket.close(CloseCode.DRAIN, "")

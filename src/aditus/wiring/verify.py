@@ -35,12 +35,7 @@ def ask(key: ParsedKey, url: ConnectUrl, ca_file: Path | None, proxy: Proxy | No
 
 async def _ask(link: Link) -> int:
     try:
-        try:
-            await link.prove()
-        except LinkFailure as failure:
-            if failure.error.reason != "clock-skew":
-                raise
-            await link.prove()  # with the relay's time, which it has just told
+        await link.prove()
     except LinkFailure as failure:
         raise failure.error from None
     return 0

@@ -1,0 +1,174 @@
+"""Reaching a relay step by step, to say which step fails: name, proxy, TCP, TLS, or what answers there.
+
+For diagnosis alone. Agents dial by `net/ws`, in one go.
+"""
+
+import asyncio
+import email.message
+import http.client
+import io
+import os
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any, cast
+
+from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
+from python_socks.async_.asyncio import Proxy
+
+STEP_SECONDS = 10.0
+MAX_ANSWER = 16_384  # bytes of the head of an answer
+
+
+class Step(StrEnum):
+    """In the order in which they are taken. `PROXY` is there only where there is one, `NAME` only without."""
+
+    NAME = "name"
+    PROXY = "proxy"
+    TCP = "tcp"
+    TLS = "tls"
+    ANSWER = "answer"
+
+
+class Stuck(Exception):
+    """A step that was not taken, and why, as half a sentence without user or password."""
+
+    def __init__(self, step: Step, why: str) -> None:
+        super().__init__(f"{step}: {why}")
+        self.step = step
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What a plain `GET` met on its way. Times are in milliseconds, dates in Unix seconds."""
+
+    peer: str  # address and port that were connected to: the relay's or the proxy's
+    connect_ms: float
+    tls_ms: float
+    tls_version: str
+    certificate_ends_at: float
+    certificate_issuer: str
+    status: int
+    headers: email.message.Message  # of the answer; names in any case
+    answered_at: float  # by our clock
+
+
+async def reach(host: str, port: int, path: str, tls: ssl.SSLContext, proxy: str | None = None) -> Reached:
+    """Ask for `path` there, over TLS. Raises `Stuck`. Each step may take `STEP_SECONDS`."""
+    sock, connect_ms = await (_through(host, port, proxy) if proxy else _directly(host, port))
+    peer = sock.getpeername()
+    try:
+        began = time.monotonic()
+        reader, writer = await _step(
+            Step.TLS, asyncio.open_connection(sock=sock, ssl=tls, server_hostname=host, limit=MAX_ANSWER)
+        )
+    except BaseException:
+        sock.close()
+        raise
+    try:
+        tls_ms = (time.monotonic() - began) * 1000
+        secured = cast(ssl.SSLObject, writer.get_extra_info("ssl_object"))
+        certificate = cast(dict[str, Any], secured.getpeercert())
+        named = f"[{host}]" if ":" in host else host
+        request = f"GET {path} HTTP/1.1\r\nHost: {named}:{port}\r\nConnection: close\r\n\r\n"
+        writer.write(request.encode("ascii"))
+        head = await _step(Step.ANSWER, reader.readuntil(b"\r\n\r\n"))
+        status, headers = _parsed(head)
+    finally:
+        writer.transport.abort()
+    return Reached(
+        peer=f"{peer[0]}:{peer[1]}",
+        connect_ms=connect_ms,
+        tls_ms=tls_ms,
+        tls_version=secured.version() or "",
+        certificate_ends_at=ssl.cert_time_to_seconds(certificate["notAfter"]),
+        certificate_issuer=_common_name(certificate.get("issuer", ())),
+        status=status,
+        headers=headers,
+        answered_at=time.time(),
+    )
+
+
+async def _directly(host: str, port: int) -> tuple[socket.socket, float]:
+    loop = asyncio.get_running_loop()
+    found = await _step(Step.NAME, loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    began = time.monotonic()
+    for index, (family, kind, _, _, address) in enumerate(found):
+        sock = socket.socket(family, kind)
+        sock.setblocking(False)
+        try:
+            await _step(Step.TCP, loop.sock_connect(sock, address))
+        except Stuck:
+            sock.close()
+            if index == len(found) - 1:
+                raise
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock, (time.monotonic() - began) * 1000
+    raise Stuck(Step.NAME, "the name has no address")
+
+
+async def _through(host: str, port: int, proxy: str) -> tuple[socket.socket, float]:
+    began = time.monotonic()
+    dialled = Proxy.from_url(proxy).connect(dest_host=host, dest_port=port, timeout=STEP_SECONDS)
+    sock = await _step(Step.PROXY, dialled)
+    return sock, (time.monotonic() - began) * 1000
+
+
+async def _step(step: Step, work: Any) -> Any:
+    try:
+        async with asyncio.timeout(STEP_SECONDS):
+            return await work
+    except (
+        OSError,  # of TimeoutError, socket.gaierror and ssl.SSLError too
+        EOFError,
+        asyncio.LimitOverrunError,
+        UnicodeError,
+        ProxyError,
+        ProxyConnectionError,
+        ProxyTimeoutError,
+    ) as error:
+        raise Stuck(step, _why(error)) from error
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed ({error.reason or 'no reason given'})"
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return "the name has no address"
+    if isinstance(error, TimeoutError | ProxyTimeoutError):
+        return f"no answer within {STEP_SECONDS:g} s"
+    if isinstance(error, ProxyError) and error.error_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return "it asks for another user and password"
+    if isinstance(error, ProxyError):
+        return f"it does not let us through ({error})"
+    if isinstance(error, asyncio.LimitOverrunError):
+        return "the answer has no end"
+    if isinstance(error, EOFError):
+        return "the connection was closed"
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number).lower() if number else "it is not there"
+
+
+def _parsed(head: bytes) -> tuple[int, email.message.Message]:
+    line, _, rest = head.partition(b"\r\n")
+    try:
+        version, status = line.split(b" ")[:2]
+        if not version.startswith(b"HTTP/1."):
+            raise ValueError
+        return int(status), http.client.parse_headers(io.BytesIO(rest))
+    except (ValueError, http.client.HTTPException) as error:
+        raise Stuck(Step.ANSWER, "what answers does not speak HTTP") from error
+
+
+def _common_name(names: tuple[tuple[tuple[str, str], ...], ...]) -> str:
+    values = {name: value for part in names for name, value in part}
+    return values.get("commonName") or values.get("organizationName") or "nobody"
