@@ -222,8 +222,8 @@ class BlackHole(Target):
 class Echo(Target):
     """A service that says everything again, and ends after the other side has ended."""
 
-    def __init__(self, host: str = LOOPBACK) -> None:
-        super().__init__(host)
+    def __init__(self, host: str = LOOPBACK, port: int = 0) -> None:
+        super().__init__(host, port)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> "Echo":

@@ -15,9 +15,9 @@ from aditus.domain.relays import PortStatus
 from aditus.net import tcp
 from aditus.net.pump import Pump
 from aditus.net.ws import format_address
-from aditus.relay.guard import Guard
 from aditus.relay.open import Opener
 from aditus.relay.records import Recording
+from aditus.relay.registry import Tunnel
 from aditus.relay.report import Reporter
 from aditus.relay.settings import LOWEST_LISTENER_PORT, RelaySettings
 from aditus.telemetry.log import fields
@@ -46,7 +46,7 @@ class AppPump(Pump):
         self._opener = opener
         self._reporter = reporter
         self._full = full
-        self._guard: Guard | None = None  # while the agent has not accepted
+        self._tunnel: Tunnel | None = None  # while its agent has not accepted
         self._recording: Recording | None = None  # once there is a stream
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -60,11 +60,13 @@ class AppPump(Pump):
             return
         self.bind(opened.stream)
         self._recording = Recording(opened)
-        self._guard = opened.tunnel.guard
-        if self._guard.shut:
+        self._tunnel = opened.tunnel
+        if self._tunnel.guard.shut:
             self._full()
 
     def accepted(self) -> None:
+        if self._tunnel is not None:
+            self._tunnel.failing.pop(self._port, None)
         self._leave(accepted=True)
         if self._recording is not None:
             self._recording.accepted()
@@ -84,14 +86,16 @@ class AppPump(Pump):
         text = f"{reason.token}, {detail}" if detail else reason.token
         _log.log(level, "a stream was reset: %s", text, extra=fields(port=self._port))
         super().cut(reason, detail)
+        if self._tunnel is not None and reason in _TARGET_FAILURES:
+            self._tunnel.failing[self._port] = time.monotonic()
         self._leave(accepted=False)
         if self._recording is not None:
             self._recording.over(reason.token)
 
     def _leave(self, accepted: bool) -> None:
-        guard, self._guard = self._guard, None
-        if guard is not None:
-            guard.leave(accepted)
+        tunnel, self._tunnel = self._tunnel, None
+        if tunnel is not None:
+            tunnel.guard.leave(accepted)
 
 
 class Ingress:

@@ -1,12 +1,16 @@
 """Who is attached now, and who of them offers what. All in memory, all on the relay's loop."""
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 
 from aditus.domain.relays import PortStatus
 from aditus.net.mux import Mux
 from aditus.relay.guard import Guard
 from aditus.wire.frames import Offer
+
+PASSED_OVER_SECONDS = 10.0
+"""For so long new streams go elsewhere after a target failed; then one of them tries it again."""
 
 
 @dataclass(slots=True, eq=False)
@@ -28,6 +32,7 @@ class Tunnel:
     answering: asyncio.Lock = field(default_factory=asyncio.Lock)
     ports: dict[int, PortStatus] = field(default_factory=dict)
     guard: Guard = field(default_factory=Guard)
+    failing: dict[int, float] = field(default_factory=dict)  # ports whose target failed last, and when
 
     def offers(self, port: int) -> bool:
         """Whether this relay serves the port for this tunnel, which does not leave."""
@@ -37,6 +42,11 @@ class Tunnel:
     def serves(self, port: int) -> bool:
         """Whether a stream for this port may be opened here now."""
         return self.offers(port) and self.mux.session.registered
+
+    def fails(self, port: int, now: float) -> bool:
+        """Whether the target of this port failed lately, and no later stream says otherwise."""
+        failed_at = self.failing.get(port)
+        return failed_at is not None and now - failed_at < PASSED_OVER_SECONDS
 
 
 class Registry:
@@ -95,12 +105,17 @@ class Registry:
         return any(tunnel.offers(port) for tunnel in self.of_key(key_id))
 
     def pick(self, key_id: str, port: int) -> Tunnel | None:
-        """The tunnel for a new stream: of those that serve the port and are not shut the one with the fewest.
+        """The tunnel for a new stream: of those that serve the port the one with the fewest streams.
 
-        When all are shut, one of them: somebody was accepted just before.
+        One that is shut, or whose target failed lately, is passed over while there is another. When all are,
+        it is one of them: somebody was accepted just before, or the target may be back.
         """
-        serving = self._serving(key_id, port)
-        return min(serving, key=lambda tunnel: (tunnel.guard.shut, tunnel.mux.session.streams), default=None)
+        now = time.monotonic()
+        return min(
+            self._serving(key_id, port),
+            key=lambda one: (one.guard.shut, one.fails(port, now), one.mux.session.streams),
+            default=None,
+        )
 
     def is_full(self, key_id: str, port: int) -> bool:
         """Whether there are tunnels that serve the port, and all are shut."""
