@@ -160,6 +160,8 @@ def sat_down(server: Server, chromium: Browser, **options: object) -> Iterator[D
     desk.watch(desk.page)
     try:
         yield desk
+        for page in context.pages:  # a page that is just being read anew is not closed cleanly
+            page.wait_for_load_state()
     finally:
         context.close()
     assert not desk.complaints, desk.complaints

@@ -48,6 +48,10 @@ def test_from_generate_to_the_cut(desk: Desk) -> None:
     page.keyboard.type("plant-graz")
     expect(page.get_by_text("10/50")).to_be_visible()
     expect(page.get_by_label("Capability")).to_have_value("integration")  # the first one is chosen
+    page.get_by_label("Expires").select_option("day")
+    page.get_by_role("button", name="Generate", exact=True).click()
+    expect(page.get_by_text("No day is given")).to_be_visible()  # and no key that lives for ever
+    page.get_by_label("Expires").select_option("90")
     page.get_by_label("Description").fill("The warehouse in Graz")
     page.get_by_role("button", name="Generate", exact=True).click()
 
@@ -88,7 +92,8 @@ def test_from_generate_to_the_cut(desk: Desk) -> None:
         assert is_reset(app)
         assert agent.end() == 3
         expect(tunnels.get_by_text("No tunnel is live")).to_be_visible()
-    desk.dialog.get_by_role("link", name="Close").click()
+    with page.expect_navigation():
+        desk.dialog.get_by_role("link", name="Close").click()
     expect(desk.row("plant-graz")).to_have_count(0)
     page.get_by_label("State").select_option("revoked")
     page.get_by_role("button", name="Filter").click()
@@ -130,7 +135,8 @@ def test_closing_asks_when_nothing_was_copied(desk: Desk) -> None:
     page.get_by_role("button", name="Back").click()
     expect(page.locator("#secret")).to_be_visible()
     desk.dialog.get_by_role("link", name="Close", exact=True).click()
-    page.get_by_role("link", name="Close without it").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Close without it").click()
     expect(desk.dialog).to_have_count(0)
     expect(desk.row("careless")).to_be_visible()
 

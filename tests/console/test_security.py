@@ -125,7 +125,7 @@ def test_without_a_session_every_page_leads_to_the_sign_in_and_back(furniture: F
             assert is_sign_in(asked, address if route.path != HOME else ""), address
             assert ("set-cookie" in asked.headers) is bool(cookie)  # it is not good: the browser forgets it
             sent = house.post(address, {"name": CANARY}, cookie)
-            assert is_sign_in(guarded(sent)) if posts(route) else sent.status_code == 405, address
+            assert is_sign_in(guarded(sent), address) if posts(route) else sent.status_code == 405, address
         assert next_page(address) == address
     assert house.everything() == before
 
@@ -310,3 +310,15 @@ def test_a_browser_is_sent_there_and_nowhere_else(house: House) -> None:
         asked = Reading(house.get(f"/sign-in{query}").text)
         assert asked.sheets[0].action == f"?{httpx2.QueryParams({'next': to})}"
         assert signed_in(house, query=query).headers["location"] == to
+
+
+def test_what_a_page_asks_by_itself_keeps_no_session_alive(furniture: Furniture) -> None:
+    house, clock = furniture.house, furniture.house.plane.clock
+    watched, used = house.session("owner"), house.session("owner")
+    page = house.address("/console/{locator}/{region}/tunnels")
+    for _ in range(3):
+        clock.now += 11 * 60
+        house.get(page, used)
+        background = house.get(page, watched, **{"Aditus-Background": "1"})
+    assert house.get(page, used).status_code == 200
+    assert is_sign_in(background, page)  # nobody has looked for half an hour

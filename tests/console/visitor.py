@@ -28,7 +28,7 @@ from aditus.crypto.keys import random_id
 from aditus.store import members, sessions
 from aditus.store.database import open_database
 from aditus.store.schema import metadata
-from tests.control_plane import ControlPlane
+from tests.control_plane import REGION, ControlPlane
 
 ORIGIN = "https://aditus.example"
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin", "Origin": ORIGIN}
@@ -191,7 +191,7 @@ def built(
     plane = ControlPlane(database)
     plane.clock.now = time.time()  # by which pages say how long ago something was
     limits = Limits(failures=failures, requests=10**6, clock=clock)
-    routes = site.routes(plane.services, limits, b"-----BEGIN CERTIFICATE-----\n")
+    routes = site.routes(plane.services, limits, b"-----BEGIN CERTIFICATE-----\n", {REGION})
     app = create_app(plane.services, limits=limits, pages=routes)
     with pytest.MonkeyPatch.context() as patch, TestClient(app, base_url=ORIGIN) as client:
         patch.setattr(passwords, "_hasher", lambda: quick)

@@ -74,12 +74,12 @@ def page(
     return tuple(StreamRecord(**row._mapping) for row in tx.execute(query))
 
 
-def traffic(tx: Transaction, subscription_id: str, since: float) -> Traffic:
-    """Of a subscription's streams that finished since then."""
+def traffic(tx: Transaction, subscription_id: str, region: str, since: float) -> Traffic:
+    """Of a subscription's streams in a region that finished since then."""
     table = stream_records.c
     sums = (func.coalesce(func.sum(column), 0) for column in (table.bytes_in, table.bytes_out))
     query = select(func.count(), *sums).where(
-        table.subscription_id == subscription_id, table.finished_at >= since
+        table.subscription_id == subscription_id, table.region == region, table.finished_at >= since
     )
     return Traffic(*map(int, tx.execute(query).one()))
 

@@ -160,7 +160,7 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
                     use_cases,
                     ready=lambda: relay.accepting,
                     limits=limits,
-                    pages=console.routes(use_cases, limits, development_ca),
+                    pages=console.routes(use_cases, limits, development_ca, {config.region}),
                     answered=metrics.request,
                 ),
                 api_socket,

@@ -2,7 +2,7 @@
 
 import gzip
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -43,7 +43,7 @@ ZIP_LEVEL = 4  # two milliseconds for the longest page
 class Renderer:
     """Renders the templates of the console. Whatever they are given is escaped, and what is missing fails."""
 
-    def __init__(self, static: StaticFiles) -> None:
+    def __init__(self, static: StaticFiles, ca_regions: Collection[str] = ()) -> None:
         self._templates = Environment(
             loader=PackageLoader("aditus.control.console"),
             autoescape=True,
@@ -54,6 +54,7 @@ class Renderer:
         )
         self._templates.globals.update(
             static=static.url,
+            ca_regions=frozenset(ca_regions),
             scripts=[static.url(name) for name in static.names("js")],
             notices=words.NOTICES,
             roles=words.ROLES,

@@ -1,5 +1,7 @@
 """The console as routes for the server to take in."""
 
+from collections.abc import Collection
+
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -26,13 +28,16 @@ from aditus.control.http.limits import Limits
 from aditus.control.service.services import Services
 
 
-def routes(services: Services, limits: Limits, development_ca: bytes = b"") -> list[BaseRoute]:
+def routes(
+    services: Services, limits: Limits, development_ca: bytes = b"", ca_regions: Collection[str] = ()
+) -> list[BaseRoute]:
     """All pages. `limits` are those of the REST API: who asks too often does so on both.
 
-    `development_ca` is the certificate, in PEM, that agents need where no machine knows the relay's CA.
+    `development_ca` is the certificate, in PEM, that agents need in `ca_regions`, where no machine knows the
+    relay's CA.
     """
     static = StaticFiles()
-    renderer = Renderer(static)
+    renderer = Renderer(static, ca_regions if development_ca else ())
     door = Door(services, limits, renderer)
 
     async def root(request: Request) -> Response:

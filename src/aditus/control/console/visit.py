@@ -27,10 +27,12 @@ from aditus.control.http.cookie import cookie_of, forget_cookie, refuse_other_si
 from aditus.control.http.limits import Limits, SlowDown, source_of
 from aditus.control.http.status import TITLES, status_of
 from aditus.control.service.refusals import refusal
+from aditus.control.service.replay import IdempotentReplay
 from aditus.control.service.services import Services
 from aditus.domain.errors import AditusError, Code
 from aditus.domain.model import Caller, Role, SubscriptionInfo, UserInfo
 from aditus.domain.policy import Denied, Operation, allowed
+from aditus.domain.relays import TunnelView
 from aditus.domain.tenants import SubscriptionRegion
 
 HOME = "/console"
@@ -39,6 +41,8 @@ PLACE = HOME + "/{locator}/{region}"
 """What the addresses of all pages begin with: the subscription and the region that are looked at."""
 SECTION_PART = 4  # of an address, between slashes
 TOKEN_FIELD = "form_token"
+BACKGROUND = "Aditus-Background"
+"""A header of what scripts ask by themselves: it keeps no session from being idle."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +81,11 @@ class Visit:
     def may(self, operation: str) -> bool:
         """Whether the caller may do this here; what pages offer, while the services decide."""
         return bool(allowed(Operation(operation), self.caller, self.here.subscription))
+
+    def tunnels(self) -> list[TunnelView]:
+        """The live tunnels here, oldest first."""
+        found = self.services.tunnels.list(self.caller, self.locator)
+        return [one for one in found if one.region == self.region]
 
     def path(self, *parts: str, **query: str | int) -> str:
         """The address of a page here: its parts, quoted, and its query without what is empty."""
@@ -158,6 +167,10 @@ class Door:
         def posted(visit: Visit) -> Response:
             try:
                 return done(visit)
+            except IdempotentReplay as replay:
+                response = shown(visit, _sent_before())
+                response.status_code = status_of(replay)
+                return response
             except AditusError as error:
                 if error.code in (Code.UNAUTHENTICATED, Code.NOT_FOUND, Code.UNAVAILABLE):
                     raise
@@ -240,7 +253,7 @@ class Door:
         source = source_of(request.client)
         self._limits.admit(source, cookie)
         try:
-            caller = self._services.auth.person(cookie)
+            caller = self._services.auth.person(cookie, is_use=BACKGROUND not in request.headers)
         except AditusError as error:
             if error.code is Code.UNAUTHENTICATED and cookie:
                 self._limits.failed(source)
@@ -295,7 +308,7 @@ def next_page(text: str) -> str:
 
 def _to_sign_in(request: Request) -> Response:
     query = ""
-    if request.method == "GET" and request.url.path != HOME:
+    if request.url.path != HOME:  # of a form, too: its own page has the same address
         asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         query = "?" + urlencode({"next": asked})
     response = RedirectResponse(SIGN_IN + query, 303, HEADERS)
@@ -325,4 +338,13 @@ def _bad_token() -> AditusError:
         "bad-form-token",
         "This form belongs to another session than yours, so nothing was changed.",
         remedy="Open the page again, and send its form from there.",
+    )
+
+
+def _sent_before() -> AditusError:
+    return AditusError(
+        Code.CONFLICT,
+        "secret-shown",
+        "This form was sent already, and the secret that it made was shown then. It cannot be shown again.",
+        remedy="If the secret is lost, revoke what it is of, and make another one.",
     )

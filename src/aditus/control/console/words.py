@@ -89,7 +89,7 @@ NOTICES = {
     "session-ended": "The session is ended.",
     "key-updated": "The access key is changed.",
     "key-resumed": "The access key is active again. Its agents come back within half a minute.",
-    "app-created": "The app is created. Associate it with an access key to let it in.",
+    "app-created": "The app is created. Now associate it with an access key.",
     "app-renamed": "The app is renamed.",
     "app-deleted": "The app is deleted.",
     "app-associated": "The app is associated.",

@@ -3,6 +3,7 @@
 import secrets
 
 from aditus.control import audit
+from aditus.control.service import inputs
 from aditus.control.service.context import Context, organization_permitted
 from aditus.control.service.hashing import hashed
 from aditus.control.service.refusals import refusal
@@ -108,7 +109,7 @@ class Invitations:
 
 
 def _subscription_id(tx: Transaction, caller: Caller, locator: str) -> str:
-    subscription = subscriptions.by_locator(tx, locator)
+    subscription = subscriptions.by_locator(tx, locator) if inputs.is_id(locator) else None
     if subscription is None or subscription.organization_id != caller.organization_id:
         raise refusal(Denied("not-found"))
     return subscription.subscription_id

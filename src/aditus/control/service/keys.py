@@ -1,7 +1,7 @@
 """Access keys: generate, list, show, change, suspend, resume, revoke."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypedDict
 
 from aditus.control import audit
@@ -227,12 +227,14 @@ class Keys:
         access_key_ids: Sequence[str],
         *,
         dry_run: bool = False,
+        only: Collection[str] | None = None,
     ) -> tuple[RevokeResult, ...]:
         """Revoke 1 to 500 keys in one transaction, then cut what used them.
 
         One result per id, in the order given; what is revoked already is told to the relays once more. The
         cuts are those of this process's relays; those of others that may not know of it yet are named.
-        With `dry_run` nothing changes, and the cuts are those that would be made.
+        With `dry_run` nothing changes, and the cuts are those that would be made. With `only` a key that has
+        another key_id is not found: a namesake that was made since is not meant.
         """
         if not 1 <= len(access_key_ids) <= MAX_REVOKED_AT_ONCE:
             raise invalid(
@@ -255,6 +257,8 @@ class Keys:
                 subscription = permitted(change.tx, caller, Operation.KEYS_REVOKE, locator, region)
                 change.lock()
                 found = keys.find_many(change.tx, subscription.subscription_id, region, wanted, now)
+                if only is not None:
+                    found = {name: key for name, key in found.items() if key.key_id in only}
                 alive = [key for key in found.values() if key.state is not KeyState.REVOKED]
                 if alive:
                     key_ids = [key.key_id for key in alive]
@@ -265,17 +269,27 @@ class Keys:
             cuts, pending = change.cuts, change.pending_relays
         return _results(wanted, found, cuts, pending)
 
-    def suspend(self, caller: Caller, locator: str, region: str, access_key_id: str) -> SuspendResult:
-        """Stop a key until it is resumed, and cut its tunnels. Raises conflict `revoked`."""
+    def suspend(
+        self, caller: Caller, locator: str, region: str, access_key_id: str, *, key_id: str = ""
+    ) -> SuspendResult:
+        """Stop a key until it is resumed, and cut its tunnels. Raises conflict `revoked`.
+
+        With `key_id` no namesake that was made since is meant.
+        """
         key, change = self._set_state(
-            caller, Operation.KEYS_SUSPEND, locator, region, access_key_id, KeyState.SUSPENDED
+            caller, Operation.KEYS_SUSPEND, locator, region, access_key_id, KeyState.SUSPENDED, key_id
         )
         return SuspendResult(key, change.cuts.get(key.key_id), change.pending_relays)
 
-    def resume(self, caller: Caller, locator: str, region: str, access_key_id: str) -> AccessKey:
-        """Let a suspended key work again. Again is no harm. Raises conflict `revoked`."""
+    def resume(
+        self, caller: Caller, locator: str, region: str, access_key_id: str, *, key_id: str = ""
+    ) -> AccessKey:
+        """Let a suspended key work again. Again is no harm. Raises conflict `revoked`.
+
+        With `key_id` no namesake that was made since is meant.
+        """
         key, _ = self._set_state(
-            caller, Operation.KEYS_RESUME, locator, region, access_key_id, KeyState.ACTIVE
+            caller, Operation.KEYS_RESUME, locator, region, access_key_id, KeyState.ACTIVE, key_id
         )
         return key
 
@@ -287,12 +301,15 @@ class Keys:
         region: str,
         access_key_id: str,
         state: KeyState,
+        key_id: str,
     ) -> tuple[AccessKey, KeyChange]:
         now = self._context.now()
         with self._context.feed.change(region) as change:
             subscription = permitted(change.tx, caller, operation, locator, region)
             change.lock()
             key = self._unrevoked(change.tx, subscription, region, access_key_id, now)
+            if key_id and key.key_id != key_id:
+                raise refusal(Denied("revoked"))
             if key.state is not state:
                 keys.change(change.tx, key.key_id, change.raise_epoch(), {"state": state.value})
                 action = "key.suspend" if state is KeyState.SUSPENDED else "key.resume"

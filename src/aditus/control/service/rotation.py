@@ -42,12 +42,14 @@ class Rotation:
         at_once: bool = False,
         public_key: bytes | None = None,
         idempotency_key: str = "",
+        key_id: str = "",
     ) -> NewAccessKey:
         """Make a second secret; key_id, Connect URL and associations stay.
 
         `grace` seconds (default a day, at most 90 days) after its first use the old secret ends, and what is
         attached by it is cut. `at_once` ends all others now, also during a rotation; without it, that is
         conflict `rotation-running`. Raises conflict `revoked`, `secret-known` and `idempotent-replay`.
+        With `key_id` no namesake that was made since is meant.
         """
         now = self._context.now()
         grace = _grace(grace, at_once)
@@ -61,7 +63,7 @@ class Rotation:
             key = keys.find(tx, subscription.subscription_id, region, names.access_key_id(access_key_id), now)
             if key is None:
                 raise unfound("access key", "`aditus keys list` shows those that there are in this region.")
-            if key.state is KeyState.REVOKED:
+            if key.state is KeyState.REVOKED or (key_id and key.key_id != key_id):
                 raise refusal(Denied("revoked"))
             claim(tx, caller, idempotency_key, "key_id", key.key_id, now)
             if key.rotation is not None and not at_once:

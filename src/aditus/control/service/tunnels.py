@@ -52,12 +52,15 @@ class Tunnels:
         items = found[:limit]
         return Page(items, str(items[-1].record_id) if len(found) > limit else "")
 
-    def traffic(self, caller: Caller, locator: str, since: float) -> Traffic:
-        """What the streams carried that finished since then (Unix seconds), or live now."""
+    def traffic(self, caller: Caller, locator: str, region: str, since: float) -> Traffic:
+        """What the streams of a region carried that finished since then (Unix seconds), or live now."""
         with self._context.database.read() as tx:
-            subscription = permitted(tx, caller, Operation.STREAMS_LIST, locator)
-            finished = stream_records.traffic(tx, subscription.subscription_id, since)
-        live = self._context.relays.streams(subscription.subscription_id)
+            subscription = permitted(tx, caller, Operation.STREAMS_LIST, locator, region)
+            finished = stream_records.traffic(tx, subscription.subscription_id, region, since)
+        tunnels = self._context.relays.tunnels(subscription.subscription_id)
+        here = {one.tunnel_id for one in tunnels if one.region == region}
+        streams = self._context.relays.streams(subscription.subscription_id)
+        live = [one for one in streams if one.tunnel_id in here]
         return Traffic(
             finished.streams + len(live),
             finished.bytes_in + sum(one.bytes_in for one in live),
@@ -68,9 +71,9 @@ class Tunnels:
         """End one tunnel. Its agent may come back: to keep it out, suspend or revoke its key."""
         with self._context.database.read() as tx:
             subscription = permitted(tx, caller, Operation.TUNNELS_CUT, locator)
-        if not inputs.is_id(tunnel_id) or not self._context.relays.cut_tunnel(
-            subscription.subscription_id, tunnel_id
-        ):
+        live = self._context.relays.tunnels(subscription.subscription_id)
+        tunnel = next((one for one in live if one.tunnel_id == tunnel_id), None)
+        if tunnel is None or not self._context.relays.cut_tunnel(subscription.subscription_id, tunnel_id):
             raise unfound("tunnel", "`aditus tunnels list` shows those that live now.")
         with self._context.database.write() as tx:
             audit.record(
@@ -78,7 +81,9 @@ class Tunnels:
                 caller,
                 "tunnel.cut",
                 tunnel_id,
-                "",
+                tunnel.access_key_id,
                 self._context.now(),
                 subscription=subscription,
+                region=tunnel.region,
+                details={"key_id": tunnel.key_id, "instance": tunnel.instance},
             )

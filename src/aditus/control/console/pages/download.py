@@ -18,7 +18,6 @@ def routes(door: Door, development_ca: bytes) -> list[Route]:
             "download.html",
             relay_url=relay_url,
             version=__version__,
-            ca=bool(development_ca),
             api=str(visit.request.base_url).rstrip("/"),
         )
 

@@ -8,8 +8,7 @@ from starlette.routing import Route
 from aditus.control.console import forms
 from aditus.control.console.pages.key import one_key
 from aditus.control.console.visit import Door, Visit
-from aditus.control.service.replay import IdempotentReplay
-from aditus.domain.errors import AditusError, Code
+from aditus.domain.errors import AditusError, invalid
 from aditus.domain.model import NewAccessKey
 from aditus.domain.names import MAX_NAME
 from aditus.domain.policy import Operation
@@ -48,22 +47,19 @@ def generate(visit: Visit, error: AditusError | None) -> Response:
 def generated(visit: Visit) -> Response:
     """The new key with its secret, this once."""
     form = visit.form
-    try:
-        new = visit.services.keys.generate(
-            visit.caller,
-            visit.locator,
-            visit.region,
-            form["access_key_id"],
-            forms.choice(form, "capability", dict.fromkeys(visit.in_region.capabilities)),
-            description=form["description"],
-            expires_at=_expires_at(visit),
-            allowed_ports=forms.ports(form["allowed_ports"], "allowed_ports"),
-            allowed_sources=forms.networks(form["allowed_sources"]),
-            idempotency_key=form["once"],
-        )
-    except IdempotentReplay as replay:
-        raise _shown_before() from replay
-    return _secret(visit, new, rotation=False)
+    new = visit.services.keys.generate(
+        visit.caller,
+        visit.locator,
+        visit.region,
+        form["access_key_id"],
+        forms.choice(form, "capability", dict.fromkeys(visit.in_region.capabilities)),
+        description=form["description"],
+        expires_at=_expires_at(visit),
+        allowed_ports=forms.ports(form["allowed_ports"], "allowed_ports"),
+        allowed_sources=forms.networks(form["allowed_sources"]),
+        idempotency_key=form["once"],
+    )
+    return _secret(visit, new)
 
 
 def rotate(visit: Visit, error: AditusError | None) -> Response:
@@ -75,22 +71,20 @@ def rotated(visit: Visit) -> Response:
     """The second secret of a key, this once."""
     key = one_key(visit)
     grace = forms.choice(visit.form, "grace", GRACES)
-    try:
-        new = visit.services.rotation.rotate(
-            visit.caller,
-            visit.locator,
-            visit.region,
-            key.access_key_id,
-            grace=None if grace == "now" else float(grace),
-            at_once=grace == "now",
-            idempotency_key=visit.form["once"],
-        )
-    except IdempotentReplay as replay:
-        raise _shown_before() from replay
-    return _secret(visit, new, rotation=True)
+    new = visit.services.rotation.rotate(
+        visit.caller,
+        visit.locator,
+        visit.region,
+        key.access_key_id,
+        grace=None if grace == "now" else float(grace),
+        at_once=grace == "now",
+        idempotency_key=visit.form["once"],
+        key_id=key.key_id,
+    )
+    return _secret(visit, new, rotation="now" if grace == "now" else "grace")
 
 
-def _secret(visit: Visit, new: NewAccessKey, *, rotation: bool) -> Response:
+def _secret(visit: Visit, new: NewAccessKey, *, rotation: str = "") -> Response:
     if new.secret is None:
         raise RuntimeError("the console gives no public key")
     return visit.show("secret.html", key=new.key, secret=new.secret.reveal(), rotation=rotation)
@@ -99,14 +93,7 @@ def _secret(visit: Visit, new: NewAccessKey, *, rotation: bool) -> Response:
 def _expires_at(visit: Visit) -> float | None:
     chosen = forms.choice(visit.form, "expires", EXPIRES)
     if chosen == "day":
+        if not visit.form["expires_at"].strip():
+            raise invalid("no-day", "No day is given.", remedy="Choose the last day.", field="expires_at")
         return forms.last_day(visit.form["expires_at"], "expires_at")
     return None if chosen == "never" else time.time() + int(chosen) * DAY_SECONDS
-
-
-def _shown_before() -> AditusError:
-    return AditusError(
-        Code.CONFLICT,
-        "secret-shown",
-        "This form was sent already, and the secret that it made was shown then. It cannot be shown again.",
-        remedy="If the secret is lost, revoke the access key and generate another one.",
-    )

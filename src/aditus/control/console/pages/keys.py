@@ -50,22 +50,16 @@ def routes(door: Door) -> list[Route]:
 
 def listed(visit: Visit) -> Response:
     """The table: filtered, sorted, and in pages."""
-    wanted = _wanted(visit)
-    number = (
-        int(visit.query["page"]) if visit.query["page"].isdecimal() and len(visit.query["page"]) < 7 else 1
-    )
-    number = max(1, number)
-    total, keys = visit.services.keys.search(
-        visit.caller, visit.locator, visit.region, wanted, offset=(number - 1) * PAGE, limit=PAGE
-    )
+    wanted, number = _wanted(visit), _page_number(visit)
+    search = partial(visit.services.keys.search, visit.caller, visit.locator, visit.region, limit=PAGE)
+    total, keys = search(wanted, offset=(number - 1) * PAGE)
+    if total and not keys:  # what was on this page is gone
+        number = -(-total // PAGE)
+        total, keys = search(wanted, offset=(number - 1) * PAGE)
     filtered = bool(wanted.text or wanted.state or wanted.capability)
     any_revoked = False
     if not keys and not filtered:
-        any_revoked = bool(
-            visit.services.keys.search(
-                visit.caller, visit.locator, visit.region, Wanted(state=KeyState.REVOKED), offset=0, limit=1
-            )[0]
-        )
+        any_revoked = search(Wanted(state=KeyState.REVOKED), offset=0)[0] > 0
     return visit.show(
         "keys.html",
         keys=keys,
@@ -85,7 +79,7 @@ def listed(visit: Visit) -> Response:
 
 def live_tunnels(visit: Visit) -> Counter[str]:
     """How many tunnels each key has now, by key_id."""
-    return Counter(one.key_id for one in visit.services.tunnels.list(visit.caller, visit.locator))
+    return Counter(one.key_id for one in visit.tunnels())
 
 
 def confirm_revoke(visit: Visit, error: AditusError | None) -> Response:
@@ -96,7 +90,7 @@ def confirm_revoke(visit: Visit, error: AditusError | None) -> Response:
     if alive:
         names = [key.access_key_id for key in alive]
         would = visit.services.keys.revoke(visit.caller, visit.locator, visit.region, names, dry_run=True)
-        tunnels = visit.services.tunnels.list(visit.caller, visit.locator)
+        tunnels = visit.tunnels()
         for key, result in zip(alive, would, strict=True):
             agents = len({one.instance for one in tunnels if one.key_id == key.key_id})
             cut = result.cut
@@ -126,7 +120,8 @@ def revoked(visit: Visit) -> Response:
     results: tuple[RevokeResult, ...] = ()
     if keys:
         names = [key.access_key_id for key in keys]
-        results = visit.services.keys.revoke(visit.caller, visit.locator, visit.region, names)
+        key_ids = {key.key_id for key in keys}
+        results = visit.services.keys.revoke(visit.caller, visit.locator, visit.region, names, only=key_ids)
     return visit.show("receipt.html", results=results)
 
 
@@ -140,6 +135,11 @@ def _at(visit: Visit, wanted: Wanted, *, sort: str = "", page: int = 0) -> str:
         sort=sort or ("-" if wanted.descending else "") + wanted.sort.value,
         page=page,
     )
+
+
+def _page_number(visit: Visit) -> int:
+    text = visit.query["page"]
+    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 7 else 1
 
 
 def _ticked(visit: Visit) -> tuple[AccessKey, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 from starlette.routing import Route
 
+from aditus.control.console import words
 from aditus.control.console.visit import Door, Visit
 from aditus.domain.model import App, KeyState
 from aditus.store.keys import Sort, Wanted
@@ -32,14 +33,14 @@ def routes(door: Door) -> list[Route]:
 def shown(visit: Visit) -> Response:
     """The figures of this subscription and region."""
     caller, locator, services = visit.caller, visit.locator, visit.services
-    tunnels = services.tunnels.list(caller, locator)
+    tunnels = visit.tunnels()
     now = time.time()
     return visit.show(
         "overview.html",
         tunnels=len(tunnels),
         agents=len({one.instance for one in tunnels}),
         streams=sum(one.streams for one in tunnels),
-        traffic=services.tunnels.traffic(caller, locator, now - now % DAY_SECONDS),
+        traffic=services.tunnels.traffic(caller, locator, visit.region, now - now % DAY_SECONDS),
         events=services.events.list(caller, locator, limit=RECENT).items,
         warnings=_warnings(visit),
     )
@@ -62,8 +63,8 @@ def _warnings(visit: Visit) -> list[Warned]:
     for key in keys:
         path = visit.path("access-keys", key.key_id)
         if key.expiry_warning and key.state is not KeyState.EXPIRED:
-            days = f"{key.expiry_warning} days" if key.expiry_warning > 1 else "a day"
-            warnings.append(Warned(f"Access key {key.access_key_id} expires within {days}.", path))
+            when = words.relative(key.expires_at or 0.0, time.time())
+            warnings.append(Warned(f"Access key {key.access_key_id} expires {when}.", path))
         elif key.state is KeyState.EXPIRED:
             warnings.append(Warned(f"Access key {key.access_key_id} has expired.", path))
         if key.rotation and key.rotation.old_instances:

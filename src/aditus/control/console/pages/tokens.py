@@ -45,6 +45,7 @@ def created(visit: Visit) -> Response:
         role=role,
         locator=visit.locator if role is Role.TEAM_ADMIN else "",
         expires_at=None if life == "never" else time.time() + int(life) * DAY_SECONDS,
+        idempotency_key=visit.form["once"],
     )
     api = str(visit.request.base_url).rstrip("/")
     return visit.show("new_token.html", token=new.token, secret=new.secret.reveal(), api=api)

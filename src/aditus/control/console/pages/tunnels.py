@@ -21,20 +21,27 @@ def routes(door: Door) -> list[Route]:
 
 def listed(visit: Visit) -> Response:
     """The live tunnels; scripts keep the page as it is now."""
-    tunnels = visit.services.tunnels.list(visit.caller, visit.locator)
+    tunnels = visit.tunnels()
     wanted = visit.query["q"].strip().lower()
     found = [
         one
         for one in tunnels
         if wanted in " ".join((one.access_key_id, one.agent_host, one.peer, one.agent_version)).lower()
     ]
-    return visit.show("tunnels.html", tunnels=found[:PAGE], found=len(found), total=len(tunnels))
+    elsewhere = len(visit.services.tunnels.list(visit.caller, visit.locator)) - len(tunnels)
+    return visit.show(
+        "tunnels.html",
+        tunnels=found[:PAGE],
+        found=len(found),
+        total=len(tunnels),
+        elsewhere=max(0, elsewhere),
+    )
 
 
 def cut(visit: Visit, error: AditusError | None) -> Response:
     """What the cut ends."""
     tunnel_id = visit.request.path_params["tunnel_id"]
-    tunnels = visit.services.tunnels.list(visit.caller, visit.locator)
+    tunnels = visit.tunnels()
     tunnel = next((one for one in tunnels if one.tunnel_id == tunnel_id), None)
     if tunnel is None:
         raise unfound("tunnel", "It is gone already, or never was: look at the list.")

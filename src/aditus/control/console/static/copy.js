@@ -32,6 +32,14 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+// Whoever copies by hand has it, too.
+document.addEventListener("copy", () => {
+  const secret = document.getElementById("secret");
+  if (secret && getSelection().toString().includes(secret.textContent)) {
+    secret.closest("[data-secret]")?.setAttribute("data-kept", "");
+  }
+});
+
 function kept(button) {
   if ("keeps" in button.dataset) button.closest("[data-secret]")?.setAttribute("data-kept", "");
 }

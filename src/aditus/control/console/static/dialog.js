@@ -3,6 +3,9 @@
 import { parse } from "./html.js";
 
 const overlay = document.getElementById("overlay");
+const FOCUS = "aditus-focus"; // where the focus was before the page was read anew
+let leaving = false; // somebody knows that a secret is left behind
+let opener = "";
 
 if (overlay) {
   document.addEventListener("click", (event) => {
@@ -13,20 +16,25 @@ if (overlay) {
       event.preventDefault();
       link.closest("[popover]")?.hidePopover();
       step(link.href, {}, link);
-    } else if (overlay.contains(link) && link.matches("[data-close]")) {
+    } else if (link.matches("[data-close]") && (overlay.contains(link) || unkept())) {
       event.preventDefault();
       leave();
-    } else if (overlay.contains(link) && link.matches("[data-close-anyway]")) {
+    } else if (link.matches("[data-close-anyway]")) {
+      leaving = true;
+      if (!overlay.contains(link)) return;
       event.preventDefault();
       overlay.close();
     } else if (link.matches("[data-stay]")) {
       document.getElementById("ask-close").hidden = true;
-      overlay.querySelector("[data-copy]").focus();
+      document.querySelector("[data-secret] [data-copy]").focus();
     }
   });
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (!form.matches("[data-dialog]") && !overlay.contains(form)) return;
+    if (!form.matches("[data-dialog]") && !overlay.contains(form)) {
+      if (document.querySelector("main [data-secret]")) leaving = true;
+      return;
+    }
     event.preventDefault();
     const body = new URLSearchParams(new FormData(form, event.submitter));
     step(form.getAttribute("action"), { method: "POST", body }, event.submitter);
@@ -38,6 +46,7 @@ if (overlay) {
   });
   overlay.addEventListener("close", () => {
     const reload = overlay.querySelector("[data-reload]");
+    leaving = true;
     overlay.replaceChildren();
     if (reload) again();
   });
@@ -47,6 +56,8 @@ if (overlay) {
 async function step(address, options, button) {
   if (button?.getAttribute("aria-busy") === "true") return;
   button?.setAttribute("aria-busy", "true");
+  if (!overlay.open) opener = mark(button);
+  overlay.querySelector("[data-unanswered]")?.remove();
   try {
     const response = await fetch(address, { credentials: "same-origin", cache: "no-store", ...options });
     const answer = new URL(response.url);
@@ -54,18 +65,23 @@ async function step(address, options, button) {
       location.assign(`/sign-in?${new URLSearchParams({ next: location.pathname + location.search })}`);
     } else if (response.redirected) {
       again(answer.searchParams.get("notice"));
-    } else {
+    } else if (response.headers.get("Content-Type")?.startsWith("text/html")) {
       show(parse(await response.text()));
+    } else {
+      tell(`The server refused this (${response.status}), and changed nothing. Shorten what you typed, then try again.`);
     }
   } catch {
-    const text = "The server did not answer, so it is not known whether anything changed. Look, then try again.";
-    const told = Object.assign(document.createElement("div"), { className: "problem", textContent: text });
-    told.setAttribute("role", "alert");
-    const shown = overlay.querySelector("form") ?? overlay.querySelector("#dialog") ?? card();
-    shown.prepend(told);
+    tell("The server did not answer, so it is not known whether anything changed. Look, then try again.");
   } finally {
     button?.removeAttribute("aria-busy");
   }
+}
+
+function tell(text) {
+  const told = Object.assign(document.createElement("div"), { className: "problem", textContent: text });
+  told.setAttribute("role", "alert");
+  told.dataset.unanswered = "";
+  (overlay.querySelector("form") ?? overlay.querySelector("#dialog") ?? card()).prepend(told);
 }
 
 function card() {
@@ -92,8 +108,7 @@ function show(page) {
 
 /** Close, unless a secret is shown that nobody has kept: that is asked first. */
 function leave() {
-  const secret = overlay.querySelector("[data-secret]:not([data-kept])");
-  if (!secret) {
+  if (!unkept()) {
     overlay.close();
     return;
   }
@@ -102,13 +117,38 @@ function leave() {
   ask.querySelector("[data-stay]").focus();
 }
 
+/** Whether a secret is shown that nobody has kept. */
+function unkept() {
+  return document.querySelector("[data-secret]:not([data-kept]) #secret") !== null;
+}
+
+/** How to find a link or button again. */
+function mark(element) {
+  for (const name of ["href", "popovertarget", "data-needs-tick"]) {
+    if (element?.hasAttribute(name)) return `[${name}="${CSS.escape(element.getAttribute(name))}"]`;
+  }
+  return "";
+}
+
 /** Read the page below anew, with what there is to tell. */
 function again(notice) {
+  leaving = true;
+  sessionStorage.setItem(FOCUS, opener);
   const address = new URL(location.href);
   if (notice) address.searchParams.set("notice", notice);
   if (address.href === location.href) location.reload();
   else location.replace(address);
 }
+
+const before = sessionStorage.getItem(FOCUS);
+sessionStorage.removeItem(FOCUS);
+if (before !== null && !document.getElementById("notice")) {
+  (before && document.querySelector(before) ? document.querySelector(before) : document.querySelector("main h1")).focus();
+}
+
+addEventListener("beforeunload", (event) => {
+  if (unkept() && !leaving) event.preventDefault(); // the browser asks
+});
 
 // A page that is kept for the way back must not hold a secret.
 addEventListener("pagehide", () => {

@@ -2,7 +2,7 @@
 
 document.addEventListener("input", (event) => count(event.target));
 document.addEventListener("change", (event) => {
-  if (event.target.matches("[data-tick-all]")) {
+  if (event.target.matches?.("[data-tick-all]")) {
     for (const box of boxes()) box.checked = event.target.checked;
   }
   ticked();
@@ -27,8 +27,7 @@ function ticked() {
   for (const told of document.querySelectorAll("[data-ticked]")) {
     told.textContent = number === 0 ? "" : `${number} ticked`;
   }
-  const all = document.querySelector("[data-tick-all]");
-  if (all) {
+  for (const all of document.querySelectorAll("[data-tick-all]")) {
     all.checked = number > 0 && number === boxes().length;
     all.indeterminate = number > 0 && number < boxes().length;
   }

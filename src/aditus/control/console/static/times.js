@@ -25,7 +25,12 @@ function refresh() {
   for (const time of document.querySelectorAll("time[datetime]")) {
     const text = relative(Date.parse(time.dateTime) / 1000, Date.now() / 1000);
     if (time.textContent !== text) time.textContent = text;
+    if (!time.dataset.utc) {
+      time.dataset.utc = time.title;
+      time.title = `${new Date(time.dateTime).toLocaleString()} (${time.dataset.utc})`;
+    }
   }
 }
 
+refresh();
 setInterval(refresh, EVERY_MILLISECONDS);

@@ -3,40 +3,65 @@
 import { parse } from "./html.js";
 
 const AFTER_MILLISECONDS = 150; // a revoke of many keys is many events, and one look
+const AGAIN_MILLISECONDS = [1000, 30000]; // the first and the longest wait before a stream is opened anew
 const KEPT = 60; // seconds of a chart
 const UNITS = ["B/s", "kB/s", "MB/s", "GB/s"];
 const SVG = "http://www.w3.org/2000/svg";
+const BACKGROUND = { "Aditus-Background": "1" }; // nobody uses the session by this
 
 const followed = document.querySelector("[data-stream]");
 const history = new Map(); // by tunnel: the last total, and the rates
+let events = null;
+let known = false;
+let wait = AGAIN_MILLISECONDS[0];
 let due = 0;
+let again = 0;
 
 if (followed) {
-  const events = new EventSource(followed.dataset.stream);
-  let known = false;
+  open();
+  // A browser has six connections for all of its pages: one that nobody looks at holds none.
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", (event) => event.persisted && location.reload());
+}
+for (const place of document.querySelectorAll("[data-load]")) load(place);
+
+function open() {
+  if (events || document.hidden) return;
+  events = new EventSource(followed.dataset.stream);
   events.addEventListener("ready", () => {
+    wait = AGAIN_MILLISECONDS[0];
     say("Live");
-    if (known) refresh(); // what happened while the stream was away
+    if (known) refresh(); // what happened while nobody followed
     known = true;
   });
   for (const kind of ["tunnel", "key", "quota", "lagged"]) events.addEventListener(kind, refresh);
   events.addEventListener("traffic", (event) => draw(JSON.parse(event.data)));
-  events.addEventListener("ended", () => {
-    events.close();
-    location.reload();
+  events.addEventListener("ended", () => location.reload());
+  events.addEventListener("error", () => {
+    say("Not live: the server does not answer. Trying again …");
+    if (events?.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+    close();
+    again = setTimeout(open, wait);
+    wait = Math.min(2 * wait, AGAIN_MILLISECONDS[1]);
   });
-  events.addEventListener("error", () => say("Not live: the server does not answer. Trying again …"));
-  addEventListener("pagehide", () => events.close());
-  addEventListener("pageshow", (event) => event.persisted && location.reload());
 }
 
-for (const place of document.querySelectorAll("[data-load]")) load(place);
+function close() {
+  clearTimeout(again);
+  events?.close();
+  events = null;
+}
 
 /** Show what takes a while to find out, once it is found; until then, and without an answer, the link to it stays. */
 async function load(place) {
-  const answer = await fetch(place.dataset.load, { credentials: "same-origin" });
-  const found = parse(await answer.text()).querySelector("#dialog p");
-  if (answer.ok && !answer.redirected && found) place.replaceChildren(document.adoptNode(found));
+  try {
+    const answer = await fetch(place.dataset.load, { credentials: "same-origin", headers: BACKGROUND });
+    const found = parse(await answer.text()).querySelector("#dialog p");
+    if (answer.ok && !answer.redirected && found) place.replaceChildren(document.adoptNode(found));
+  } catch {
+    return; // the link is there
+  }
 }
 
 function say(text) {
@@ -47,9 +72,10 @@ function refresh() {
   clearTimeout(due);
   due = setTimeout(async () => {
     try {
-      const answer = await fetch(location.href, { credentials: "same-origin", cache: "no-store" });
+      const options = { credentials: "same-origin", cache: "no-store", headers: BACKGROUND };
+      const answer = await fetch(location.href, options);
       if (answer.redirected) return location.reload();
-      replace(parse(await answer.text()));
+      if (answer.ok) replace(parse(await answer.text()));
     } catch {
       say("Not live: the server does not answer. Trying again …");
     }
@@ -57,18 +83,29 @@ function refresh() {
 }
 
 function replace(page) {
+  if (document.querySelector(".menu:popover-open")) return refresh(); // not from under somebody's hand
   for (const part of document.querySelectorAll("[data-live]")) {
     const fresh = page.getElementById(part.id);
-    const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
-    const typed = part.querySelector("input[type='search']");
     if (!fresh) continue;
+    const focused = part.contains(document.activeElement) ? mark(document.activeElement) : "";
+    const ticked = new Set([...part.querySelectorAll("[name='key_id']:checked")].map((box) => box.value));
+    const typed = part.querySelector("input[type='search']");
     const search = fresh.querySelector("input[type='search']");
-    if (typed && search) search.replaceWith(typed);
+    if (typed && search) search.value = typed.value;
     part.replaceChildren(...[...fresh.childNodes].map((node) => document.adoptNode(node)));
-    if (typed && document.activeElement !== typed && focused === typed.id) typed.focus();
-    else if (focused) document.getElementById(focused)?.focus();
+    for (const box of part.querySelectorAll("[name='key_id']")) box.checked = ticked.has(box.value);
+    if (focused) part.querySelector(focused)?.focus();
   }
+  document.dispatchEvent(new Event("change"));
   for (const row of document.querySelectorAll("[data-tunnel]")) show(row);
+}
+
+/** How to find again what has the focus. */
+function mark(element) {
+  for (const name of ["id", "href", "popovertarget", "value", "name"]) {
+    if (element.hasAttribute(name)) return `[${name}="${CSS.escape(element.getAttribute(name))}"]`;
+  }
+  return "";
 }
 
 function draw(told) {
@@ -106,8 +143,8 @@ function show(row) {
     place.replaceChildren(chart);
   }
   const most = Math.max(1, ...kept.rates);
-  const first = KEPT - kept.rates.length;
-  line.setAttribute("points", kept.rates.map((one, at) => `${first + at},${(19 - (18 * one) / most).toFixed(1)}`).join(" "));
+  const rates = [...Array(KEPT - kept.rates.length).fill(0), ...kept.rates];
+  line.setAttribute("points", rates.map((one, at) => `${at},${(19 - (18 * one) / most).toFixed(1)}`).join(" "));
 }
 
 function rate(bytes) {
