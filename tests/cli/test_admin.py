@@ -40,10 +40,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         text=True,
     ) as process:
         assert process.stderr
-        api = next(line.split()[-1] for line in process.stderr if line.strip().startswith("API"))
-        next(line for line in process.stderr if "serving" in line)
-        yield Server(data, api, (data / "owner.token").read_text().strip())
-        process.terminate()
+        try:
+            api = next(line.split()[-1] for line in process.stderr if line.strip().startswith("API"))
+            next(line for line in process.stderr if "serving" in line)
+            yield Server(data, api, (data / "owner.token").read_text().strip())
+        finally:
+            process.terminate()
         assert process.wait() == 0
 
 

@@ -29,7 +29,8 @@ def generate(desk: Desk, access_key_id: str) -> Key:
     secret = SecretText(page.evaluate("navigator.clipboard.readText()"))
     url = re.search(r"wss://\S+", page.locator("#command-connect").inner_text())
     assert url is not None
-    desk.dialog.get_by_role("link", name="Close").click()
+    with page.expect_navigation():
+        desk.dialog.get_by_role("link", name="Close").click()
     expect(desk.row(access_key_id)).to_be_visible()
     return Key(access_key_id, url.group(), secret)
 

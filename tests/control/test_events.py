@@ -48,7 +48,7 @@ def test_every_deed_is_told_once_in_its_order(plane: ControlPlane) -> None:
         ("key.update", key.key_id, "berlin"),
         ("key.suspend", key.key_id, "berlin"),
         ("key.resume", key.key_id, "berlin"),
-        ("tunnel.cut", tunnel.tunnel_id, ""),
+        ("tunnel.cut", tunnel.tunnel_id, "berlin"),
         ("key.revoke", key.key_id, "berlin"),
         ("app.dissociate", app.app_id, "shop"),
         ("app.delete", app.app_id, "shop"),

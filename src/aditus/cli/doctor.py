@@ -47,7 +47,7 @@ Connect URL; 6 the relay cannot be reached; 1 a target cannot; 0 all is well."""
 @click.option("--proxy", metavar="URL", help="Dial through this proxy: http://… or socks5://…; or off.")
 @output_option
 def command(output: Format, **options: Any) -> int:
-    """Look at the way to the relay, the key and the targets, and say what is wrong.
+    """Say what keeps an agent from working here.
 
     Takes what connect takes, and attaches nothing: name, proxy, TCP, TLS chain and expiry, what answers
     there, the clock, the key (it gets a proof, never the secret), and each target, which sees somebody

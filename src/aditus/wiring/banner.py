@@ -34,7 +34,8 @@ def show(
     apps = f"{config.app_listen}:<app port>" if config.app_listen else "off"
     lines = [
         f"{bold}Aditus {__version__}{reset}, region {config.region}",
-        f"  console, API   {api_url}",
+        f"  console        {api_url}/",
+        f"  API            {api_url}",
         f"  relay          {relay_url}  {dim}(listening on {relay_address}){reset}",
         f"  apps connect   {apps}",
         f"  data           {config.data}",
