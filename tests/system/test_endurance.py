@@ -387,5 +387,5 @@ async def test_streams_that_come_and_go_leave_nothing_behind(
         assert view.streams_total == count + WARM
         assert files_after <= files
         assert objects_after - objects < count / 10
-        # malloc takes some, more in a process that had hundreds of tests; a window that stays is 64 KiB of each.
+        # malloc takes some, more in a process with hundreds of tests behind it; a leaked window is 64 KiB.
         assert memory_after - memory < 16 * MIB + count * KIB
