@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
@@ -14,6 +15,7 @@ from aditus.domain.model import Role
 from aditus.domain.policy import TABLE, Operation
 from tests.console.furniture import BARE_REGION, Furniture
 from tests.console.visitor import House, Reading, Sheet, built
+from tests.control_plane import CAPABILITY, REGION
 
 KEY, APP = "/access-keys/{key_id}", "/apps/{app_id}"
 LOOKS = {
@@ -235,3 +237,12 @@ def test_what_is_not_there_is_a_page_that_says_so(furniture: Furniture) -> None:
             assert "There is no" in text
             assert "/v1/" not in text, address  # people do not ask the API
     assert house.everything() == before
+
+
+def test_who_comes_in_looks_first_where_the_keys_are(tmp_path: Path) -> None:
+    with built(tmp_path) as house:
+        house.plane.add_region("aaa", CAPABILITY)
+        cookie = house.session("owner")
+        assert house.get("/console", cookie).headers["location"] == "/console/defaultloc/aaa"
+        house.plane.generate("plant-1")
+        assert house.get("/console", cookie).headers["location"] == f"/console/defaultloc/{REGION}"

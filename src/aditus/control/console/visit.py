@@ -185,7 +185,7 @@ class Door:
         return Route(PLACE + path, endpoint, methods=["GET", "POST"])
 
     def home(self, request: Request) -> Response:
-        """Where somebody who has just come in looks first: the first subscription, and its first region."""
+        """Where somebody who has just come in looks first: the first subscription's region with most keys."""
 
         def found(caller: Caller) -> Response:
             user = self._services.subscriptions.userinfo(caller)
@@ -194,7 +194,8 @@ class Door:
             for one in known:
                 regions = self._services.subscriptions.in_regions(caller, one)
                 if regions:
-                    return RedirectResponse(_address(one, regions[0].region), 303, HEADERS)
+                    busiest = max(regions, key=lambda region: region.used)
+                    return RedirectResponse(_address(one, busiest.region), 303, HEADERS)
             if locator and not known:
                 raise _not_found()
             raise AditusError(
