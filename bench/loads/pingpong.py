@@ -62,7 +62,7 @@ def beside_lists(*, quick: bool) -> Load:
         "lists",
         f"Ping-pong while {KEYS} keys are listed 10 times a second",
         f"GET of the list of {KEYS} keys from the API of the same server stands in for a page of the "
-        "console, which is not there yet.",
+        "console, which reads as much.",
         (
             Figure("lists.quiet.p99", "p99 without lists", "ms", False, 2),
             Figure("lists.p50", "p50", "ms", False, 2),

@@ -36,7 +36,6 @@ class Blast:
 
     key: AccessKey
     agents: int
-    tunnels: int
     streams: int
 
 
@@ -93,8 +92,7 @@ def confirm_revoke(visit: Visit, error: AditusError | None) -> Response:
         tunnels = visit.tunnels()
         for key, result in zip(alive, would, strict=True):
             agents = len({one.instance for one in tunnels if one.key_id == key.key_id})
-            cut = result.cut
-            blasts.append(Blast(key, agents, cut.tunnels if cut else 0, cut.streams if cut else 0))
+            blasts.append(Blast(key, agents, result.cut.streams if result.cut else 0))
     return visit.show(
         "revoke.html",
         error=error,

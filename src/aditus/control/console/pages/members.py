@@ -56,7 +56,7 @@ def invited(visit: Visit) -> Response:
 
 def edit(visit: Visit, error: AditusError | None) -> Response:
     """The roles as they are."""
-    return visit.show("edit_member.html", error=error, member=_member(visit), choices=ROLES)
+    return visit.show("edit_member.html", error=error, member=_member(visit))
 
 
 def edited(visit: Visit) -> Response:

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from aditus.control.console import forms
 from aditus.control.console.forms import Form
 from aditus.control.console.render import HEADERS, Renderer
-from aditus.control.console.visit import HOME, SIGN_IN, Door, next_page, own_form, told_when
+from aditus.control.console.visit import SIGN_IN, Door, next_page, own_form, told_when
 from aditus.control.http.cookie import cookie_of, forget_cookie, refuse_other_sites, set_cookie
 from aditus.control.http.limits import Limits, source_of
 from aditus.control.http.status import status_of
@@ -99,7 +99,7 @@ def _open(
 
 def _page(renderer: Renderer, template: str, error: AditusError | None, **values: object) -> Response:
     status = 200 if error is None else status_of(error)
-    values = {"error": error, "notice": "", "home": HOME, **values}
+    values = {"error": error, "notice": "", **values}
     return told_when(error, renderer.page(template, values, status))
 
 

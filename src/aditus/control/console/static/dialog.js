@@ -4,7 +4,6 @@ import { parse } from "./html.js";
 
 const overlay = document.getElementById("overlay");
 const FOCUS = "aditus-focus"; // where the focus was before the page was read anew
-let leaving = false; // somebody knows that a secret is left behind
 let opener = "";
 
 if (overlay) {
@@ -20,7 +19,7 @@ if (overlay) {
       event.preventDefault();
       leave();
     } else if (link.matches("[data-close-anyway]")) {
-      leaving = true;
+      link.closest("[data-secret]").dataset.kept = ""; // nobody is asked twice
       if (!overlay.contains(link)) return;
       event.preventDefault();
       overlay.close();
@@ -31,10 +30,7 @@ if (overlay) {
   });
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (!form.matches("[data-dialog]") && !overlay.contains(form)) {
-      if (document.querySelector("main [data-secret]")) leaving = true;
-      return;
-    }
+    if (!form.matches("[data-dialog]") && !overlay.contains(form)) return;
     event.preventDefault();
     const body = new URLSearchParams(new FormData(form, event.submitter));
     step(form.getAttribute("action"), { method: "POST", body }, event.submitter);
@@ -46,7 +42,6 @@ if (overlay) {
   });
   overlay.addEventListener("close", () => {
     const reload = overlay.querySelector("[data-reload]");
-    leaving = true;
     overlay.replaceChildren();
     if (reload) again();
   });
@@ -132,7 +127,6 @@ function mark(element) {
 
 /** Read the page below anew, with what there is to tell. */
 function again(notice) {
-  leaving = true;
   sessionStorage.setItem(FOCUS, opener);
   const address = new URL(location.href);
   if (notice) address.searchParams.set("notice", notice);
@@ -147,7 +141,7 @@ if (before !== null && !document.getElementById("notice")) {
 }
 
 addEventListener("beforeunload", (event) => {
-  if (unkept() && !leaving) event.preventDefault(); // the browser asks
+  if (unkept()) event.preventDefault(); // the browser asks
 });
 
 // A page that is kept for the way back must not hold a secret.
