@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Error, expect
+from playwright.sync_api import Dialog, Error, expect
 
 from aditus.config.profiles import find_profile
 from aditus.config.surroundings import Surroundings
@@ -140,6 +140,27 @@ def test_closing_asks_when_nothing_was_copied(desk: Desk) -> None:
         page.get_by_role("link", name="Close without it").click()
     expect(desk.dialog).to_have_count(0)
     expect(desk.row("careless")).to_be_visible()
+
+
+def test_leaving_the_page_asks_too_whatever_was_closed_before(desk: Desk) -> None:
+    page = desk.open(KEYS)
+    page.get_by_role("link", name="Generate access key").first.click()
+    expect(desk.dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Generate access key").first.click()
+    page.get_by_label("Access key ID").fill("half-read")
+    page.get_by_role("button", name="Generate", exact=True).click()
+    expect(page.locator("#secret")).to_be_visible()
+    asked: list[str] = []
+
+    def leave(question: Dialog) -> None:
+        asked.append(question.type)
+        question.accept()
+
+    page.on("dialog", leave)
+    page.reload()
+    expect(desk.row("half-read")).to_be_visible()
+    assert asked == ["beforeunload"]
 
 
 def test_the_profile_file_is_one(desk: Desk, tmp_path: Path) -> None:
