@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from aditus.client.rest import Client
 from tests.console.browsers import Desk, sat_down
@@ -209,6 +209,23 @@ def test_a_tunnel_is_cut_and_its_agent_comes_back(desk: Desk, server: Server) ->
         desk.notice("The tunnel is cut")
         until(lambda: agent.err.text.count("attached") > 1, "the agent is attached again")
         expect(desk.row("cut-and-back")).to_be_visible()
+
+
+def test_what_happens_between_a_page_and_its_events_is_shown(desk: Desk, server: Server) -> None:
+    key = server.generate("in-between")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    desk.page.route("**/events?*", hold)
+    with desk.page.expect_request("**/events?*"):
+        desk.open("tunnels")
+    with Service() as service, server.agent(key, service.spec) as agent:
+        until(lambda: "attached" in agent.err.text, "the agent is attached")
+        expect(desk.row("in-between")).to_have_count(0)
+        held[0].continue_()
+        expect(desk.row("in-between")).to_be_visible()
 
 
 def test_what_fails_while_the_server_is_away_is_told(desk: Desk) -> None:

@@ -12,7 +12,6 @@ const BACKGROUND = { "Aditus-Background": "1" }; // nobody uses the session by t
 const followed = document.querySelector("[data-stream]");
 const history = new Map(); // by tunnel: the last total, and the rates
 let events = null;
-let known = false;
 let wait = AGAIN_MILLISECONDS[0];
 let due = 0;
 let again = 0;
@@ -32,8 +31,7 @@ function open() {
   events.addEventListener("ready", () => {
     wait = AGAIN_MILLISECONDS[0];
     say("Live");
-    if (known) refresh(); // what happened while nobody followed
-    known = true;
+    refresh(); // what happened while nobody followed, and between the page and this answer
   });
   for (const kind of ["tunnel", "key", "quota", "lagged"]) events.addEventListener(kind, refresh);
   events.addEventListener("traffic", (event) => draw(JSON.parse(event.data)));
