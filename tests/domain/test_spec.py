@@ -21,6 +21,9 @@ from aditus.domain.spec import Spec, parse_spec, parse_specs
         ("1:my_service:65535", Spec(1, "my_service", 65535)),
         ("80:bücher.example:80", Spec(80, "bücher.example", 80)),
         ("080:db:080", Spec(80, "db", 80)),
+        ("db:5432,proxy-protocol", Spec(5432, "db", 5432, proxy_protocol=True)),
+        ("1:[::1]:2,probe=30", Spec(1, "::1", 2, probe_seconds=30)),
+        ("1:db:2,probe=5,proxy-protocol", Spec(1, "db", 2, True, 5)),
     ],
 )
 def test_a_spec_has_an_app_port_a_host_and_a_port(text: str, spec: Spec) -> None:
@@ -58,6 +61,14 @@ def test_a_spec_has_an_app_port_a_host_and_a_port(text: str, spec: Spec) -> None
         ("1:[]:22", "not an IPv6 address"),
         ("1:[127.0.0.1]:22", "not an IPv6 address"),
         ("1:[fe80::1%a b]:22", "zone"),
+        ("1:db:2,", "unknown, or there twice"),
+        ("1:db:2,tls", "unknown, or there twice"),
+        ("1:db:2,probe", "unknown, or there twice"),
+        ("1:db:2,probe=9,probe=9", "unknown, or there twice"),
+        ("1:db:2,proxy-protocol,proxy-protocol", "unknown, or there twice"),
+        ("1:db:2,probe=4", "5 to 86400 seconds"),
+        ("1:db:2,probe=86401", "5 to 86400 seconds"),
+        ("1:db:2,probe=٣٠", "5 to 86400 seconds"),
     ],
 )
 def test_each_fault_is_named(text: str, says: str) -> None:
@@ -72,9 +83,11 @@ hosts = st.from_regex(r"\A[a-z][a-z0-9_.-]{0,40}\Z") | st.ip_addresses().map(str
 ports = st.integers(1, 65535)
 
 
-@given(ports, hosts, ports)
-def test_a_spec_round_trips_through_its_text(app_port: int, host: str, port: int) -> None:
-    spec = Spec(app_port, host, port)
+@given(ports, hosts, ports, st.booleans(), st.none() | st.integers(5, 86_400))
+def test_a_spec_round_trips_through_its_text(
+    app_port: int, host: str, port: int, proxy_protocol: bool, probe: int | None
+) -> None:
+    spec = Spec(app_port, host, port, proxy_protocol, probe)
     assert parse_spec(str(spec)) == spec
 
 

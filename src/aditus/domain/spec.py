@@ -1,4 +1,7 @@
-"""Specs: what an agent offers, as people write it: `appPort:host:port`, or `host:port` for the same port."""
+"""Specs: what an agent offers, as people write it: `appPort:host:port`, or `host:port` for the same port.
+
+Options follow after commas: `5432:db.internal:5432,proxy-protocol,probe=30`.
+"""
 
 import ipaddress
 import re
@@ -10,9 +13,14 @@ from aditus.domain.errors import AditusError, invalid
 MAX_HOST = 253  # characters; what DNS allows
 MAX_TEXT = 300  # characters looked at
 MAX_PORT = 65535
+PROXY_PROTOCOL = "proxy-protocol"
+PROBE = "probe"
+MIN_PROBE = 5  # seconds between two probes
+MAX_PROBE = 86_400
 
 _SPEC = re.compile(r"(?:(?P<app>[^:\[\]]*):)?(?P<host>\[[^\[\]]*\]|[^:\[\]]*):(?P<port>[^:\[\]]*)")
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
+_SECONDS = re.compile(r"[0-9]{1,5}", re.ASCII)
 _ZONE = re.compile(r"[0-9A-Za-z._-]+", re.ASCII)
 
 
@@ -20,28 +28,41 @@ _ZONE = re.compile(r"[0-9A-Za-z._-]+", re.ASCII)
 class Spec:
     """One offered service: apps reach `host:port` of the private network as `app_port`. Ports are 1 to 65535.
 
-    `host` is a name or an address, IPv6 without brackets. `str()` gives the three-part form.
+    `host` is a name or an address, IPv6 without brackets. `str()` gives the text, in three parts.
     """
 
     app_port: int
     host: str
     port: int
+    proxy_protocol: bool = False
+    """Tell the service the app's address, by a PROXY protocol header (version 2) before all else."""
+    probe_seconds: int | None = None
+    """How often to try whether the service answers; None: only apps do."""
+
+    @property
+    def target(self) -> tuple[str, int]:
+        """What is dialled."""
+        return self.host, self.port
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.app_port}:{host}:{self.port}"
+        options = [PROXY_PROTOCOL] if self.proxy_protocol else []
+        if self.probe_seconds is not None:
+            options.append(f"{PROBE}={self.probe_seconds}")
+        return ",".join([f"{self.app_port}:{host}:{self.port}", *options])
 
 
 def parse_spec(text: str) -> Spec:
     """Read one spec. Raises `AditusError` (invalid) that says which part is wrong, without echo."""
     if len(text) > MAX_TEXT:
         raise _refuse(f"A spec has at most {MAX_TEXT} characters.")
-    found = _SPEC.fullmatch(text)
+    address, *options = text.split(",")
+    found = _SPEC.fullmatch(address)
     if not found:
         raise _refuse("A spec has two or three parts joined by ':', and an IPv6 address stands in brackets.")
     port = _port(found["port"], "port")
     app_port = port if found["app"] is None else _port(found["app"], "app port (the first part)")
-    return Spec(app_port, _host(found["host"]), port)
+    return Spec(app_port, _host(found["host"]), port, *_options(options))
 
 
 def parse_specs(texts: Iterable[str]) -> tuple[Spec, ...]:
@@ -63,6 +84,27 @@ def _port(text: str, what: str) -> int:
     if not _PORT.fullmatch(text) or not 1 <= int(text) <= MAX_PORT:
         raise _refuse(f"The {what} is a number from 1 to {MAX_PORT}.")
     return int(text)
+
+
+def _options(texts: list[str]) -> tuple[bool, int | None]:
+    """Whether the PROXY protocol is spoken, and the seconds between two probes."""
+    proxy_protocol, probe = False, None
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if text == PROXY_PROTOCOL and not proxy_protocol:
+            proxy_protocol = True
+        elif name == PROBE and equals and probe is None:
+            if not _SECONDS.fullmatch(value) or not MIN_PROBE <= int(value) <= MAX_PROBE:
+                raise _refuse(
+                    f"{PROBE} is how often the service is tried: {MIN_PROBE} to {MAX_PROBE} seconds."
+                )
+            probe = int(value)
+        else:
+            raise _refuse(
+                "After the address there is an option that is unknown, or there twice;"
+                f" there are {PROXY_PROTOCOL} and {PROBE}=SECONDS."
+            )
+    return proxy_protocol, probe
 
 
 def _host(text: str) -> str:

@@ -46,25 +46,43 @@ LINGER_ZERO = struct.pack(_LINGER, 1, 0)
 LINGER_OFF = struct.pack(_LINGER, 0, 0)
 
 
-async def connect(host: str, port: int, protocol: asyncio.BaseProtocol) -> None:
-    """Connect `protocol` to host:port, trying its addresses in turn.
+class Forbidden(OSError):
+    """A name leads to nothing but addresses that it may not lead to."""
 
-    Raises `OSError` (`socket.gaierror` when the name has no address), or an `ExceptionGroup` of them when
-    several addresses failed. Cancelled at any moment, it leaves nothing open.
+
+async def connect(
+    host: str,
+    port: int,
+    protocol: asyncio.BaseProtocol,
+    forbidden: Callable[[str], bool] = lambda address: False,
+) -> None:
+    """Connect `protocol` to host:port, as `dial` does. Cancelled at any moment, it leaves nothing open."""
+    sock = await dial(host, port, forbidden)
+    await aiofastnet.create_connection(asyncio.get_running_loop(), lambda: protocol, sock=sock)
+
+
+async def dial(
+    host: str, port: int, forbidden: Callable[[str], bool] = lambda address: False
+) -> socket.socket:
+    """A socket that is connected to host:port; the addresses of a name are tried in turn.
+
+    Of these, `forbidden` ones are passed over. Raises `OSError` (`socket.gaierror` when the name has no
+    address, `Forbidden` when it has no other one), or an `ExceptionGroup` of them when several failed.
     """
-    loop = asyncio.get_running_loop()
-    addresses = _literal(host, port) or await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = _literal(host, port)
+    if not addresses:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = [one for one in found if not forbidden(one[4][0])]
+        if not addresses:
+            raise Forbidden("the name leads to an address that it may not lead to")
     errors: list[OSError] = []
     for family, _, _, _, address in addresses:
         is_last = len(errors) == len(addresses) - 1
         try:
             async with asyncio.timeout(None if is_last else OTHER_ADDRESS_SECONDS):
-                sock = await _connected(family, address)
+                return await _connected(family, address)
         except OSError as error:
             errors.append(error)
-        else:
-            await aiofastnet.create_connection(loop, lambda: protocol, sock=sock)
-            return
     raise errors[0] if len(errors) == 1 else ExceptionGroup("no address answered", errors)
 
 
