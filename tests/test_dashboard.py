@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from aditus.telemetry.metrics import ServerMetrics
+from aditus.telemetry.server_metrics import ServerMetrics
 
 DASHBOARD: dict[str, Any] = json.loads(
     (Path(__file__).parent.parent / "deploy" / "grafana" / "aditus.json").read_text()

@@ -22,7 +22,7 @@ from aditus.config.serve import ServeOptions, serve_config
 from aditus.config.surroundings import Surroundings
 from aditus.control.api.app import create_app
 from aditus.control.service.services import Services
-from aditus.telemetry.metrics import ServerMetrics
+from aditus.telemetry.server_metrics import ServerMetrics
 from aditus.wiring import banner
 
 ROOT = Path(__file__).parent.parent

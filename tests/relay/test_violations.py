@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from aditus.telemetry.metrics import ServerMetrics
+from aditus.telemetry.server_metrics import ServerMetrics
 from aditus.wire import frames
 from aditus.wiring import serve
 from tests.ends import Echo, free_port, until

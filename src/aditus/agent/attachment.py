@@ -26,21 +26,40 @@ class Attachment:
         """Seconds that a relay which is leaving gives to running streams."""
         self._dialer = dialer
         self._changed = asyncio.Event()  # registered, leaving or over
-        self._registered = False
+        self._revision = 0  # of the last offer
+        self._offers_again = False  # once the relay has answered it
         self._leaving = False
         self._failure: LinkFailure | None = None
 
     async def attach(self) -> None:
         """Dial, prove, offer, and wait for the first STATUS. Raises `LinkFailure`."""
+        self._revision = 1
         self.mux = await self.link.attach(self, Offer(1, self._dialer.ports))
         try:
             async with asyncio.timeout(ATTACH_SECONDS):
-                while not self._registered:
+                while self.status is None:
                     await self._wait()
         except TimeoutError:
             self.close()
             error = AditusError(Code.UNAVAILABLE, "no-status", f"{self.link.url.host} did not register us.")
             raise LinkFailure(error) from None
+
+    def offer(self) -> None:
+        """What the dialer offers has changed: tell the relay, as soon as it has answered the last offer."""
+        if self.mux is None or self._leaving:
+            return
+        if self.status is None or self.status.revision != self._revision:
+            self._offers_again = True
+            return
+        self._revision += 1
+        self.mux.session.send_offer(Offer(self._revision, self._dialer.ports))
+        self.mux.flush_soon()
+
+    def cut(self, ports: set[int]) -> None:
+        """End the streams of these app ports."""
+        for stream in self.mux.streams if self.mux is not None else ():
+            if stream.port in ports:
+                stream.cut(ResetReason.PORT_NOT_OFFERED)
 
     async def until_leaving(self) -> None:
         """Return when the relay says that it will leave. Raises `LinkFailure` when the session is over."""
@@ -68,8 +87,10 @@ class Attachment:
     def event(self, mux: Mux, event: Event) -> None:
         if isinstance(event, StatusReceived):
             self.status = event.status
-            self._registered = True
             self._log_status(event.status)
+            if self._offers_again and event.status.revision == self._revision:
+                self._offers_again = False
+                self.offer()
         elif isinstance(event, GoawayReceived):
             self._leaving = True
             self.grace = event.grace

@@ -1,14 +1,19 @@
 """The only place that dials private hosts: a spec, or nothing.
 
 A stream is opened for an app port. If a spec offers that port its target is dialled; else the stream is
-reset. No host ever comes from the wire.
+reset. No host ever comes from the wire. A spec that asks for it is probed: dialled now and then, and left.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
+from collections import Counter
+from collections.abc import Sequence
 
+from aditus.agent import proxy_protocol
+from aditus.agent.addresses import only_when_named
 from aditus.agent.settings import AgentSettings
 from aditus.domain.spec import Spec
 from aditus.net import tcp
@@ -26,15 +31,19 @@ PAYLOAD_SHOWN = 256
 class TargetPump(Pump):
     """The pump of a stream whose target is being dialled, and then connected."""
 
-    def __init__(self, stream: MuxStream) -> None:
+    def __init__(self, stream: MuxStream, says_source: bool = False) -> None:
         super().__init__(ResetReason.TARGET_RESET)
         self._target_stream = stream
+        self._says_source = says_source
         self.dialling: asyncio.Task[None] | None = None
         self.bind(stream)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         if not self.dead:  # else it was cut since the target answered
+            if self._says_source:
+                host, port = transport.get_extra_info("peername")[:2]
+                self.greet(proxy_protocol.header(self._target_stream.source, (host, port)))
             self._target_stream.accept()
 
     def cut(self, reason: ResetReason, detail: str) -> None:
@@ -61,10 +70,14 @@ class Dialer:
 
     def __init__(self, settings: AgentSettings, tasks: asyncio.TaskGroup) -> None:
         self._pump = PayloadPump if settings.log_payload else TargetPump
-        self._specs = {spec.app_port: spec for spec in settings.specs}
         self._seconds = settings.target_seconds
         self._tasks = tasks
+        self._specs: dict[int, Spec] = {}
         self._failing: dict[int, ResetReason] = {}
+        self._probes: dict[int, asyncio.Task[None]] = {}
+        self.failures: Counter[tuple[int, ResetReason]] = Counter()
+        """Dials that failed since the start, by app port and reason."""
+        self.change(settings.specs)
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -76,6 +89,24 @@ class Dialer:
         """The specs whose last dial failed, and why."""
         return {self._specs[port]: reason for port, reason in self._failing.items()}
 
+    def change(self, specs: Sequence[Spec]) -> set[int]:
+        """Offer these from now on. The app ports that lead elsewhere than before, or nowhere any more."""
+        before, self._specs = self._specs, {spec.app_port: spec for spec in specs}
+        for port, old in before.items():
+            if self._specs.get(port) != old and port in self._probes:
+                self._probes.pop(port).cancel()
+        for spec in specs:
+            if spec.probe_seconds is not None and spec.app_port not in self._probes:
+                self._probes[spec.app_port] = self._tasks.create_task(self._probe(spec, spec.probe_seconds))
+        moved = {
+            port
+            for port, old in before.items()
+            if port not in self._specs or self._specs[port].target != old.target
+        }
+        for port in moved:
+            self._failing.pop(port, None)
+        return moved
+
     def open(self, stream: MuxStream, port: int) -> None:
         """Dial the target of `port` for this stream, or reset the stream."""
         spec = self._specs.get(port)
@@ -83,24 +114,60 @@ class Dialer:
             _log.warning("refused a stream: the port is not offered", extra=fields(port=port))
             stream.reset(ResetReason.PORT_NOT_OFFERED)
             return
-        pump = self._pump(stream)
+        pump = self._pump(stream, spec.proxy_protocol)
         stream.end = pump
         pump.dialling = self._tasks.create_task(self._dial(spec, pump, stream))
+
+    def close(self) -> None:
+        """Probe no more."""
+        for probe in self._probes.values():
+            probe.cancel()
 
     async def _dial(self, spec: Spec, pump: TargetPump, stream: MuxStream) -> None:
         try:
             async with asyncio.timeout(self._seconds):
-                await tcp.connect(spec.host, spec.port, pump)
+                await tcp.connect(spec.host, spec.port, pump, only_when_named)
         except (OSError, UnicodeError, ExceptionGroup) as error:
-            reason, detail = self._why(error)
-            self._failing[spec.app_port] = reason
-            _log.warning("target failed: %s", detail, extra=fields(spec=spec, reason=reason.token))
+            reason, detail = self._failed(spec, error)
             stream.reset(reason, detail)
         else:
-            self._failing.pop(spec.app_port, None)
+            self._answered(spec)
             _log.debug("stream opened", extra=fields(spec=spec, source=stream.source))
         finally:
             pump.dialling = None
+
+    async def _probe(self, spec: Spec, seconds: float) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._seconds):
+                    sock = await tcp.dial(spec.host, spec.port, only_when_named)
+                with sock:
+                    if spec.proxy_protocol:
+                        with contextlib.suppress(OSError):  # it answered: what it does then is its own affair
+                            sock.send(proxy_protocol.LOCAL)
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, tcp.LINGER_OFF)
+            except (OSError, UnicodeError, ExceptionGroup) as error:
+                self._failed(spec, error)
+            else:
+                self._answered(spec)
+            await asyncio.sleep(seconds)
+
+    def _answered(self, spec: Spec) -> None:
+        if self._is_offered(spec) and self._failing.pop(spec.app_port, None) is not None:
+            _log.info("the target answers again", extra=fields(spec=spec))
+
+    def _failed(self, spec: Spec, error: Exception) -> tuple[ResetReason, str]:
+        reason, detail = self._why(error)
+        self.failures[spec.app_port, reason] += 1
+        if self._is_offered(spec):
+            self._failing[spec.app_port] = reason
+        _log.warning("target failed: %s", detail, extra=fields(spec=spec, reason=reason.token))
+        return reason, detail
+
+    def _is_offered(self, spec: Spec) -> bool:
+        """Whether the spec's app port still leads to the same target."""
+        now = self._specs.get(spec.app_port)
+        return now is not None and now.target == spec.target
 
     def _why(self, error: Exception) -> tuple[ResetReason, str]:
         """The reason for the app's side, without the private host, which must not leave its network."""
@@ -110,6 +177,11 @@ class Dialer:
             return ResetReason.TARGET_TIMEOUT, f"the target did not answer within {self._seconds:g} s"
         if isinstance(error, socket.gaierror | UnicodeError):
             return ResetReason.TARGET_UNRESOLVED, "the target's name has no address"
+        if isinstance(error, tcp.Forbidden):
+            return (
+                ResetReason.TARGET_REFUSED,
+                "the target's name leads to a link-local or metadata address: give it in the spec, if meant",
+            )
         if isinstance(error, OSError) and error.errno:  # whose own text may name the host
             return ResetReason.TARGET_REFUSED, os.strerror(error.errno).lower()
         return ResetReason.TARGET_REFUSED, "the target refused the connection"

@@ -5,8 +5,8 @@ import logging
 import secrets
 import ssl
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from aditus.agent.attachment import Attachment
 from aditus.agent.dialer import Dialer
@@ -14,8 +14,10 @@ from aditus.agent.settings import FAILURES_BEFORE_FIRST_ATTACH, AgentSettings
 from aditus.agent.status import LinkRow
 from aditus.domain.errors import AditusError
 from aditus.domain.ports import Signer
+from aditus.domain.spec import Spec
 from aditus.net.link import Backoff, Follow, Link, LinkFailure
 from aditus.net.mux import Resources
+from aditus.telemetry.agent_metrics import AgentFigures, LinkFigures
 from aditus.telemetry.log import fields
 from aditus.wire.frames import INSTANCE_SIZE, Role
 
@@ -37,7 +39,7 @@ class _Keeper:
     since: float = field(default_factory=time.time)
     attachment: Attachment | None = None
     failures: int = 0
-    was_attached: bool = False
+    attaches: int = 0  # since the start
     cut_off: bool = False  # the relay ended its last session for its key's sake
     backoff: Backoff = field(default_factory=Backoff)
 
@@ -71,6 +73,9 @@ class Agent:
             for slot in range(settings.links)
         ]
         self._dialer: Dialer | None = None
+        self._attached: set[Attachment] = set()  # those of leaving relays too
+        self._finished_streams = 0
+        self._finished_bytes = [0, 0]  # from the apps, to them
 
     async def run(self) -> AditusError:
         """Stay attached. Returns only when the last link has stopped for good, with the reason."""
@@ -78,7 +83,21 @@ class Agent:
             self._dialer = Dialer(self._settings, tasks)
             keepers = [tasks.create_task(self._keep(keeper, self._dialer, tasks)) for keeper in self._keepers]
             ends = [await ended for ended in asyncio.as_completed(keepers)]
+            self._dialer.close()
         return ends[-1]
+
+    def offer(self, specs: Sequence[Spec]) -> None:
+        """Offer these services from now on.
+
+        Streams of an app port that leads elsewhere now, or nowhere, are cut; no other one notices.
+        """
+        self._settings = replace(self._settings, specs=tuple(specs))
+        if self._dialer is None:  # it begins with them
+            return
+        moved = self._dialer.change(specs)
+        for attachment in self._attached:
+            attachment.cut(moved)
+            attachment.offer()
 
     async def _keep(self, keeper: _Keeper, dialer: Dialer, tasks: asyncio.TaskGroup) -> AditusError:
         while True:
@@ -92,6 +111,7 @@ class Agent:
                     await self._pause(keeper.backoff.next())
             except LinkFailure as failure:
                 keeper.attachment = None
+                self._forget(attachment)
                 delay = self._delay_after(keeper, failure)
                 if delay is None:
                     keeper.enter("stopped", failure.error.reason)
@@ -110,9 +130,10 @@ class Agent:
     async def _serve(self, keeper: _Keeper, attachment: Attachment) -> None:
         """Attach, and serve until the relay says that it will leave. Raises `LinkFailure`."""
         await attachment.attach()
+        self._attached.add(attachment)
         keeper.attachment = attachment
         keeper.enter("attached")
-        keeper.was_attached = True
+        keeper.attaches += 1
         keeper.cut_off = False
         keeper.failures = 0
         keeper.backoff.reset()
@@ -129,6 +150,15 @@ class Agent:
             _log.info("the grace of a leaving relay has ended")
         finally:
             attachment.close()
+            self._forget(attachment)
+
+    def _forget(self, attachment: Attachment) -> None:
+        """Keep its counts alone."""
+        if attachment in self._attached and attachment.mux is not None:
+            self._attached.discard(attachment)
+            self._finished_streams += attachment.mux.streams_total
+            self._finished_bytes[0] += attachment.mux.bytes_received
+            self._finished_bytes[1] += attachment.mux.bytes_sent
 
     def _delay_after(self, keeper: _Keeper, failure: LinkFailure) -> float | None:
         """Seconds until the next try, or None to stop for good."""
@@ -142,7 +172,7 @@ class Agent:
             return failure.delay
         keeper.failures += 1
         hopeless = failure.tls or keeper.failures >= FAILURES_BEFORE_FIRST_ATTACH
-        if hopeless and not (keeper.was_attached or infinite):
+        if hopeless and not (keeper.attaches or infinite):
             return None
         return keeper.backoff.next()
 
@@ -168,6 +198,24 @@ class Agent:
             reasons += [f"spec {spec}: {why.token}" for spec, why in self._dialer.failing.items()]
         return reasons
 
+    def figures(self) -> AgentFigures:
+        """What is counted, for metrics."""
+        muxes = [attachment.mux for attachment in self._attached if attachment.mux is not None]
+        dialer = self._dialer
+        failing = {spec.app_port for spec in dialer.failing} if dialer is not None else set()
+        failures = dialer.failures if dialer is not None else {}
+        expiries = [a.status.expires_at for a in self._attached if a.status is not None]
+        return AgentFigures(
+            links=[_figures(keeper) for keeper in self._keepers],
+            streams=sum(mux.session.streams for mux in muxes),
+            streams_total=self._finished_streams + sum(mux.streams_total for mux in muxes),
+            bytes_in=self._finished_bytes[0] + sum(mux.bytes_received for mux in muxes),
+            bytes_out=self._finished_bytes[1] + sum(mux.bytes_sent for mux in muxes),
+            specs={port: port not in failing for port in self.ports},
+            dial_errors={(port, reason.token): count for (port, reason), count in failures.items()},
+            key_expires_at=max(expiries, default=0) or None,
+        )
+
     def rows(self) -> list[LinkRow]:
         """One row per link, for the status line."""
         return [self._row(keeper) for keeper in self._keepers]
@@ -192,3 +240,15 @@ class Agent:
             since=keeper.since,
             note=keeper.note,
         )
+
+
+def _figures(keeper: _Keeper) -> LinkFigures:
+    mux = keeper.attachment.mux if keeper.attachment is not None else None
+    return LinkFigures(
+        relay=keeper.link.url.audience,
+        slot=keeper.link.slot,
+        is_up=mux is not None,
+        attaches=keeper.attaches,
+        rtt_seconds=(mux.session.rtt or None) if mux is not None else None,
+        certificate_ends_at=mux.ws.certificate_ends_at if mux is not None and mux.ws is not None else None,
+    )

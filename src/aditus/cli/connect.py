@@ -17,6 +17,7 @@ from aditus.config.surroundings import Surroundings
     cls=TibtunnelCommand,
     epilog="""\b
 A SPEC is appPort:host:port, or host:port for the same port; IPv6 stands in brackets.
+After it may follow ,proxy-protocol (tell the service the app's address) and ,probe=SECONDS (try it).
 
 \b
 Examples:
@@ -34,15 +35,21 @@ reached before the first attach (10 failures, or a TLS failure).""",
 @click.option("--access-key-file", metavar="FILE", help="Read the secret access key from a file; - is stdin.")
 @click.option("-a", "--accessKey", "--access-key", "access_key", hidden=True)
 @click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Read options from this TOML file; specs that change in it are changed at once.",
+)  # fmt: skip
+@click.option(
     "--config-dir", type=click.Path(path_type=Path), help="Where profiles are.  [default: ~/.aditus]"
 )
 @click.option(
-    "--links", type=click.IntRange(1, MAX_LINKS), default=1,
-    help=f"WebSockets to each relay, 1 to {MAX_LINKS}; new streams take the one with the fewest.",
+    "--links", type=click.IntRange(1, MAX_LINKS),
+    help=f"WebSockets to each relay, 1 to {MAX_LINKS}; streams take the emptiest.  [default: 1]",
 )  # fmt: skip
 @click.option("--infinite-retries/--no-infinite-retries", cls=Flag, help="Never give up, whatever fails.")
 @click.option("--network-check-url", metavar="URL", help="Accepted for tibtunnel's sake.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="Also of --log-file.")
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), help="Also of --log-file.  [default: text]"
+)
 @click.option("--log-file", type=click.Path(path_type=Path, dir_okay=False), help="Log there, too (rotated).")
 @click.option("-d", "--debug/--no-debug", cls=Flag, help="Log what happens inside.")
 @click.option(
@@ -57,7 +64,9 @@ reached before the first attach (10 failures, or a TLS failure).""",
 )  # fmt: skip
 @click.option("--proxy", metavar="URL", help="Dial through this proxy: http://… or socks5://….")
 @click.option(
-    "--health-listen", metavar="ADDRESS", help=f"/healthz and /readyz; or off.  [default: {HEALTH_LISTEN}]"
+    "--health-listen",
+    metavar="ADDRESS",
+    help=f"/healthz, /readyz, /metrics; or off.  [default: {HEALTH_LISTEN}]",
 )
 @click.option("--basicauth/--no-basicauth", cls=Flag, hidden=True)
 @click.option("--user", hidden=True)

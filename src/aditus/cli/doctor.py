@@ -38,6 +38,10 @@ Connect URL; 6 the relay cannot be reached; 1 a target cannot; 0 all is well."""
 @click.option("--relay", metavar="URL", help="Where to dial without a Connect URL: wss://host[:port].")
 @click.option("--access-key-file", metavar="FILE", help="Read the secret access key from a file; - is stdin.")
 @click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Read options from this TOML file, as connect does.",
+)  # fmt: skip
+@click.option(
     "--config-dir", type=click.Path(path_type=Path), help="Where profiles are.  [default: ~/.aditus]"
 )
 @click.option(

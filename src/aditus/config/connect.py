@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from aditus.config import access_key
 from aditus.config.access_key import FoundKey, check_access_key, find_access_key
 from aditus.config.address import Address, parse_optional
+from aditus.config.agent_file import with_file
 from aditus.config.profiles import DEFAULT, Profile, find_profile, profile_names
 from aditus.config.proxy import Proxy, proxy_for
 from aditus.config.surroundings import Surroundings
@@ -22,6 +23,7 @@ HEALTH_LISTEN = "127.0.0.1:3127"
 MAX_LINKS = 4
 """Link slots that the protocol has."""
 RELAY_VARIABLE = "ADITUS_RELAY"
+MAX_SPECS = 1_024  # as the protocol's OFFER has room for
 MAX_CONNECT_URLS = 16  # one tunnel each; a region has fewer relays
 
 _CHUNK_SIZE = re.compile(r"[0-9]{1,9}\s*(?:KB?)?", re.ASCII | re.IGNORECASE)
@@ -33,15 +35,16 @@ class ConnectOptions:
 
     specs: tuple[str, ...] = ()
     connect_urls: tuple[str, ...] = ()
+    config: Path | None = None
     config_dir: Path | None = None
     profile: str | None = None
     relay: str | None = None
     access_key: str | None = None
     access_key_file: str | None = None
-    links: int = 1
+    links: int | None = None
     infinite_retries: bool | None = None
     network_check_url: str | None = None
-    log_format: Literal["text", "json"] = "text"
+    log_format: Literal["text", "json"] | None = None
     log_file: Path | None = None
     debug: bool | None = None
     payload: bool | None = None
@@ -77,18 +80,16 @@ class ConnectConfig:
     health_listen: Address | None  # None: off
     health_named: bool
     notices: tuple[str, ...]
+    typed: ConnectOptions = field(default_factory=ConnectOptions, repr=False, compare=False)
+    """The command line alone, without what stands in its `config`."""
+    others: ConnectOptions = field(default_factory=ConnectOptions, repr=False, compare=False)
+    """All options, but no specs."""
 
 
-def connect_config(options: ConnectOptions, surroundings: Surroundings) -> ConnectConfig:
+def connect_config(typed: ConnectOptions, surroundings: Surroundings) -> ConnectConfig:
     """Read and check everything, offline. Raises `AditusError` (invalid), never with a secret in it."""
-    specs = parse_specs(options.specs)
-    if not specs:
-        raise invalid(
-            "no-spec",
-            "There is nothing to offer.",
-            remedy="Add at least one -s appPort:host:port, for example -s 5432:db.internal:5432.",
-            field="spec",
-        )
+    options = with_file(typed, typed.config) if typed.config is not None else typed
+    specs = _specs(options)
     places = _Places(options, surroundings)
     found = places.access_key()
     urls, url_notices = places.connect_urls()
@@ -96,10 +97,10 @@ def connect_config(options: ConnectOptions, surroundings: Surroundings) -> Conne
         secret=found.secret,
         connect_urls=urls,
         specs=specs,
-        links=options.links,
+        links=options.links or 1,
         infinite_retries=bool(options.infinite_retries),
         network_check_url=_network_check_url(options.network_check_url),
-        log_format=options.log_format,
+        log_format=options.log_format or "text",
         log_file=options.log_file,
         debug=bool(options.debug),
         payload=bool(options.payload and options.debug),
@@ -110,7 +111,44 @@ def connect_config(options: ConnectOptions, surroundings: Surroundings) -> Conne
         ),
         health_named=options.health_listen is not None,
         notices=(*found.notices, *url_notices, *_option_notices(options)),
+        typed=typed,
+        others=_others(options),
     )
+
+
+def specs_anew(config: ConnectConfig) -> tuple[tuple[Spec, ...], bool]:
+    """The specs as they are now, `--config` read again, and whether other options in it have changed.
+
+    Raises `AditusError` (invalid). Without `--config` they are as they were.
+    """
+    if config.typed.config is None:
+        return config.specs, False
+    now = with_file(config.typed, config.typed.config)
+    return _specs(now), _others(now) != config.others
+
+
+def _specs(options: ConnectOptions) -> tuple[Spec, ...]:
+    specs = parse_specs(options.specs)
+    if not specs:
+        raise invalid(
+            "no-spec",
+            "There is nothing to offer.",
+            remedy="Add at least one -s appPort:host:port, for example -s 5432:db.internal:5432.",
+            field="spec",
+        )
+    if len(specs) > MAX_SPECS:
+        raise invalid(
+            "many-specs",
+            f"An agent offers at most {MAX_SPECS} app ports.",
+            remedy="Start another agent for the others.",
+            field="spec",
+        )
+    return specs
+
+
+def _others(options: ConnectOptions) -> ConnectOptions:
+    """The options without those that can be changed while the agent runs."""
+    return replace(options, specs=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +166,7 @@ class DoctorConfig:
 
 def doctor_config(options: ConnectOptions, surroundings: Surroundings) -> DoctorConfig:
     """Read what an agent would be told. Raises `AditusError` (invalid) where it is not said which relay."""
+    options = with_file(options, options.config) if options.config is not None else options
     places = _Places(options, surroundings)
     urls, notices = places.connect_urls()
     secret, no_secret = None, None

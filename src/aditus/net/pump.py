@@ -41,6 +41,10 @@ class Pump(asyncio.BufferedProtocol):
         """Tie the pump to its stream; done once."""
         self._stream = stream
 
+    def greet(self, words: bytes) -> None:
+        """Within `connection_made`: what the TCP side gets before all that comes out of the stream."""
+        self._early[:0] = words
+
     # --- the TCP side --------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

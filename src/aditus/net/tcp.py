@@ -72,7 +72,7 @@ async def dial(
     addresses = _literal(host, port)
     if not addresses:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = [one for one in found if not forbidden(one[4][0])]
+        addresses = [one for one in found if not forbidden(str(one[4][0]))]
         if not addresses:
             raise Forbidden("the name leads to an address that it may not lead to")
     errors: list[OSError] = []

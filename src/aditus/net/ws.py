@@ -175,6 +175,14 @@ class WebSocket(picows.WSListener):
             return ""
         return format_address(self._transport.underlying_transport.get_extra_info("peername"))
 
+    @property
+    def certificate_ends_at(self) -> float | None:
+        """Until when the certificate of the peer is good, in Unix seconds; None where it showed none."""
+        if self._transport is None:
+            return None
+        certificate = self._transport.underlying_transport.get_extra_info("peercert")
+        return ssl.cert_time_to_seconds(certificate["notAfter"]) if certificate else None
+
     # --- inwards: picows calls these -----------------------------------------------------------
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:

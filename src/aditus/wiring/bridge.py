@@ -11,7 +11,7 @@ from aditus.domain.errors import AditusError, Code
 from aditus.domain.model import Cut
 from aditus.domain.relays import KeyChanges, StreamView, TunnelView
 from aditus.relay.relay import Relay
-from aditus.telemetry.metrics import ServerMetrics
+from aditus.telemetry.server_metrics import ServerMetrics
 
 T = TypeVar("T")
 ANSWER_SECONDS = 10.0

@@ -19,7 +19,9 @@ from aditus.net import health, tls
 from aditus.net.health import Page
 from aditus.net.mux import Resources
 from aditus.telemetry import log
+from aditus.telemetry.agent_metrics import AgentMetrics
 from aditus.wiring import process
+from aditus.wiring.agent_file import AgentFile
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +86,9 @@ async def _main(config: ConnectConfig, status: StatusView | None) -> int:
         stopped.append(number)
         work.cancel()
 
-    drawing = asyncio.create_task(_draw(running, status)) if status is not None else None
+    beside = [asyncio.create_task(AgentFile(config, running).follow())]
+    if status is not None:
+        beside.append(asyncio.create_task(_draw(running, status)))
     try:
         with process.on_signals(stop):
             raise await work
@@ -94,9 +98,9 @@ async def _main(config: ConnectConfig, status: StatusView | None) -> int:
         _log.info("stopped by %s", stopped[0].name)
         return 130 if stopped[0] == signal.SIGINT else 0
     finally:
-        if drawing is not None:
-            drawing.cancel()
-            await asyncio.gather(drawing, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         if server is not None:
             server.close()
             await server.wait_closed()
@@ -121,9 +125,13 @@ async def _serve_health(config: ConnectConfig, running: Agent) -> asyncio.Server
             return Page(HTTPStatus.OK, b"ready\n")
         return Page(HTTPStatus.SERVICE_UNAVAILABLE, "".join(f"{reason}\n" for reason in reasons).encode())
 
-    return await listen_or_warn(
-        "--health-listen", config.health_listen, config.health_named, {"/healthz": alive, "/readyz": ready}
-    )
+    figures = AgentMetrics(running.figures)
+
+    def metrics() -> Page:
+        return Page(HTTPStatus.OK, figures.render(), figures.content_type)
+
+    pages = {"/healthz": alive, "/readyz": ready, "/metrics": metrics}
+    return await listen_or_warn("--health-listen", config.health_listen, config.health_named, pages)
 
 
 async def listen_or_warn(

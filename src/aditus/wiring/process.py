@@ -57,6 +57,25 @@ def on_signals(stop: Callable[[signal.Signals], None]) -> Any:
                 loop.remove_signal_handler(number)
 
 
+@contextlib.contextmanager
+def on_reload(read_again: Callable[[], None]) -> Any:
+    """Call `read_again` on the loop for SIGHUP, while the block runs; Windows has no such signal."""
+    loop = asyncio.get_running_loop()
+    hang_up = getattr(signal, "SIGHUP", None)
+    if hang_up is None:
+        yield
+        return
+    try:
+        loop.add_signal_handler(hang_up, read_again)
+    except NotImplementedError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(hang_up)
+
+
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop

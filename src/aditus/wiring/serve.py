@@ -33,7 +33,7 @@ from aditus.relay.relay import Relay
 from aditus.relay.settings import RelaySettings
 from aditus.store.database import Database, open_database
 from aditus.telemetry import log
-from aditus.telemetry.metrics import ServerMetrics
+from aditus.telemetry.server_metrics import ServerMetrics
 from aditus.wiring import banner, data_folder, process, rounds
 from aditus.wiring.api_thread import ApiThread
 from aditus.wiring.bridge import LocalRelay

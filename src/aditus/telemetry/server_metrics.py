@@ -1,4 +1,4 @@
-"""What Prometheus reads from a server. prometheus_client belongs to the `[server]` extra: imported on use."""
+"""What Prometheus reads from a server, which counts as it goes."""
 
 CUT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)  # the promise is 0.1 s for 99 of 100
 DATABASE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0)
