@@ -22,6 +22,7 @@ from aditus.config.serve import ServeOptions, serve_config
 from aditus.config.surroundings import Surroundings
 from aditus.control.api.app import create_app
 from aditus.control.service.services import Services
+from aditus.telemetry.agent_metrics import AgentFigures, AgentMetrics, LinkFigures
 from aditus.telemetry.server_metrics import ServerMetrics
 from aditus.wiring import banner
 
@@ -299,7 +300,10 @@ def test_the_variables_are_those_of_the_code() -> None:
 
 
 def test_the_metrics_are_those_of_the_code() -> None:
-    types = re.findall(r"^# TYPE (aditus_\w+) ", ServerMetrics().render().decode(), re.MULTILINE)
+    link = LinkFigures("relay", 0, True, 1, 0.001, 1.0)
+    agent = AgentFigures([link], 0, 0, 0, 0, {1: True}, {(1, "target-refused"): 1}, 1.0)
+    rendered = ServerMetrics().render() + AgentMetrics(lambda: agent).render()
+    types = re.findall(r"^# TYPE (aditus_\w+) ", rendered.decode(), re.MULTILINE)
     told = {code.partition("{")[0] for code in inline(OPERATIONS) if code.startswith("aditus_")}
     assert told == {name for name in types if not name.endswith("_created")}
 

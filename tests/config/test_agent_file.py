@@ -1,0 +1,89 @@
+"""agent.toml: options in a file, and each mistake told with its name and never with its value."""
+
+from pathlib import Path
+
+import pytest
+
+from aditus.config.agent_file import KNOWN, read_agent_file
+from aditus.config.connect import ConnectOptions, connect_config, specs_anew
+from aditus.domain.errors import AditusError
+from aditus.domain.spec import Spec
+from tests.config.given import SECRET, surroundings, write
+
+FILE = """
+specs = ["5432:db:5432,probe=30"]
+connect-urls = ["wss://relay.example.com/connect/4gTkAbCdEf0123456789xy"]
+access-key-file = "key"
+ca-file = "ca.pem"
+links = 2
+infinite-retries = true
+log-format = "json"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    write(tmp_path / "key", SECRET.reveal())
+    return write(tmp_path / "agent.toml", FILE)
+
+
+def test_a_file_is_enough(file: Path) -> None:
+    config = connect_config(ConnectOptions(config=file), surroundings(None))
+    assert config.specs == (Spec(5432, "db", 5432, probe_seconds=30),)
+    assert config.secret == SECRET
+    assert config.connect_urls[0].host == "relay.example.com"
+    assert config.ca_file == file.parent / "ca.pem"
+    assert (config.links, config.infinite_retries, config.log_format) == (2, True, "json")
+
+
+def test_what_is_typed_goes_before_it_and_specs_add_up(file: Path) -> None:
+    options = ConnectOptions(config=file, specs=("80:web:80",), links=1, infinite_retries=False)
+    config = connect_config(options, surroundings(None))
+    assert [spec.app_port for spec in config.specs] == [80, 5432]
+    assert (config.links, config.infinite_retries) == (1, False)
+
+
+def test_only_specs_change_while_it_runs(file: Path) -> None:
+    config = connect_config(ConnectOptions(config=file), surroundings(None))
+    assert specs_anew(config) == (config.specs, False)
+    write(file, FILE.replace("5432:db:5432,probe=30", "1:db:2"))
+    assert specs_anew(config) == ((Spec(1, "db", 2),), False)
+    write(file, FILE.replace("links = 2", "links = 3"))
+    assert specs_anew(config) == (config.specs, True)
+    write(file, FILE.replace('"5432:db:5432,probe=30"', ""))
+    with pytest.raises(AditusError, match="nothing to offer"):
+        specs_anew(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("specs = [", "is no TOML"),
+        ('specs = "5432:db:5432"', "specs that is no list of texts"),
+        ("specs = [5432]", "specs that is no list of texts"),
+        ("links = true", "links that is no number from 1 to 4"),
+        ("links = 5", "links that is no number from 1 to 4"),
+        ("debug = 'yes'", "debug that is neither true nor false"),
+        ("log-format = 'xml'", "log-format that is none of text, json"),
+        ("relay = 1", "relay that is no text"),
+        ("ca-file = 1", "ca-file that is no text"),
+        ("port = 1", "an option that is unknown"),
+        (f"access-key = '{SECRET.reveal()}'", "a file of its own"),
+        (f"accessKey = '{SECRET.reveal()}'", "a file of its own"),
+    ],
+)
+def test_each_mistake_is_named_and_not_shown(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(AditusError) as caught:
+        read_agent_file(write(tmp_path / "agent.toml", text))
+    assert says in caught.value.message
+    assert SECRET.reveal() not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(AditusError, match="there is no file"):
+        read_agent_file(tmp_path / "agent.toml")
+
+
+def test_every_name_is_a_field_of_the_options() -> None:
+    fields = set(ConnectOptions.__dataclass_fields__)
+    assert {name.replace("-", "_") for name in KNOWN} <= fields
