@@ -30,7 +30,7 @@ async def test_a_spec_that_is_probed_is_known_to_fail_before_any_app_comes(site:
     spec = f"{port}:{LOOPBACK}:{closed},probe=3600"
     running = site.start_agent(key, spec)
     await site.attached(key)
-    await until(lambda: running.agent.not_ready(), "the probe fails")
+    await until(running.agent.not_ready, "the probe fails")
     assert running.agent.not_ready() == [f"spec {spec}: target-refused"]
     assert scraped(running)[f'aditus_agent_spec_up{{port="{port}"}}'] == 0
 

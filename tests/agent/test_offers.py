@@ -79,10 +79,10 @@ async def test_a_spec_that_leads_elsewhere_cuts_what_went_to_the_old_place(site:
             with Target() as new:
                 offer(running, spec(port, new))
                 await app.cut()
-                app, there = await site.pair(port, new)
-                with app:
+                later, there = await site.pair(port, new)
+                with later:
                     await there.send(b"here now")
-                    assert await app.exactly(8) == b"here now"
+                    assert await later.exactly(8) == b"here now"
 
 
 async def test_options_of_a_spec_change_without_a_cut(site: Site) -> None:

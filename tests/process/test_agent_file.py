@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from demo.postgres import free_port
 from demo.stage import aditus
-from tests.process.programs import LOOPBACK, Program, Server, Service, exactly, free_port, get, run, until
+from tests.process.programs import LOOPBACK, Program, Server, Service, exactly, get, run, until
 
 pytestmark = [
     pytest.mark.timeout(180),

@@ -1,8 +1,5 @@
 """What a scrape reads."""
 
-import subprocess
-import sys
-
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
