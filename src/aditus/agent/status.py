@@ -30,3 +30,17 @@ class StatusView(Protocol):
     def close(self) -> None:
         """Leave the last rows where they stand and give the terminal back."""
         ...
+
+
+def in_words(rows: Sequence[LinkRow]) -> str:
+    """The rows in one line: `attached to relay.example.com, 1 of 2 ports; …`."""
+    return "; ".join(map(_in_words, rows))
+
+
+def _in_words(row: LinkRow) -> str:
+    if row.state != "attached":
+        return f"{row.state}: {row.relay} {row.note}".rstrip()
+    ports = row.ports.split()
+    served = sum("(" not in port for port in ports)
+    count = f"{served}" if served == len(ports) else f"{served} of {len(ports)}"
+    return f"attached to {row.relay}, {count} port{'s' * (len(ports) != 1)}"

@@ -8,7 +8,7 @@ import socket
 from http import HTTPStatus
 
 from aditus.agent.settings import AgentSettings
-from aditus.agent.status import StatusView
+from aditus.agent.status import StatusView, in_words
 from aditus.agent.supervisor import Agent
 from aditus.config.address import Address
 from aditus.config.connect import ConnectConfig
@@ -20,7 +20,7 @@ from aditus.net.health import Page
 from aditus.net.mux import Resources
 from aditus.telemetry import log
 from aditus.telemetry.agent_metrics import AgentMetrics
-from aditus.wiring import process
+from aditus.wiring import process, systemd
 from aditus.wiring.agent_file import AgentFile
 
 _log = logging.getLogger(__name__)
@@ -84,13 +84,19 @@ async def _main(config: ConnectConfig, status: StatusView | None) -> int:
 
     def stop(number: signal.Signals) -> None:
         stopped.append(number)
+        systemd.stopping()
         work.cancel()
 
-    beside = [asyncio.create_task(AgentFile(config, running).follow())]
+    beside = [
+        asyncio.create_task(AgentFile(config, running).follow()),
+        asyncio.create_task(systemd.show(lambda: in_words(running.rows()))),
+    ]
     if status is not None:
         beside.append(asyncio.create_task(_draw(running, status)))
     try:
         with process.on_signals(stop):
+            await asyncio.sleep(0)  # then SIGHUP is heard, too
+            systemd.ready()  # not only when attached: a relay that is away is nothing to restart for
             raise await work
     except asyncio.CancelledError:
         if not stopped:

@@ -34,7 +34,7 @@ from aditus.relay.settings import RelaySettings
 from aditus.store.database import Database, open_database
 from aditus.telemetry import log
 from aditus.telemetry.server_metrics import ServerMetrics
-from aditus.wiring import banner, data_folder, process, rounds
+from aditus.wiring import banner, data_folder, process, rounds, systemd
 from aditus.wiring.api_thread import ApiThread
 from aditus.wiring.bridge import LocalRelay
 from aditus.wiring.connect import bad_listen, listen_or_warn
@@ -85,7 +85,10 @@ async def _main(config: ServeConfig) -> int:
                 has_owner_token=(config.data / data_folder.OWNER_TOKEN).exists(),
             )
             _log.info("serving")
+            systemd.ready()
+            systemd.tell(f"STATUS=serving: relay {server.relay_url}, API {server.api_url}")
             number = await stop.get()
+            systemd.stopping()
             _log.info("stopping", extra=log.fields(signal=number.name, streams=server.relay.live_streams()))
             if number == signal.SIGTERM:
                 await _drain(server.relay, stop)
