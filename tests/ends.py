@@ -225,6 +225,7 @@ class Echo(Target):
     def __init__(self, host: str = LOOPBACK, port: int = 0) -> None:
         super().__init__(host, port)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sockets: list[socket.socket] = []
 
     async def __aenter__(self) -> "Echo":
         self._spawn(self._accept())
@@ -236,6 +237,8 @@ class Echo(Target):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for sock in self._sockets:  # a task that was cancelled before it began closed none
+            sock.close()
         self.close()
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
@@ -247,6 +250,7 @@ class Echo(Target):
         while True:
             sock, _ = await loop.sock_accept(self._sock)
             sock.setblocking(False)
+            self._sockets.append(sock)
             self._spawn(self._say_again(sock))
 
     async def _say_again(self, sock: socket.socket) -> None:

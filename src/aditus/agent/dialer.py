@@ -65,6 +65,16 @@ class PayloadPump(TargetPump):
         super().buffer_updated(nbytes)
 
 
+async def visit(spec: Spec, seconds: float) -> None:
+    """Connect to the target of a spec, and leave in peace. Raises as `tcp.dial` does, or `TimeoutError`."""
+    async with asyncio.timeout(seconds):
+        sock = await tcp.dial(spec.host, spec.port, only_when_named)
+    with sock, contextlib.suppress(OSError):  # it answered: what it does then is its own affair
+        if spec.proxy_protocol:
+            sock.send(proxy_protocol.LOCAL)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, tcp.LINGER_OFF)
+
+
 class Dialer:
     """Opens streams to the targets of the specs. Its dials live in the given task group."""
 
@@ -139,13 +149,7 @@ class Dialer:
     async def _probe(self, spec: Spec, seconds: float) -> None:
         while True:
             try:
-                async with asyncio.timeout(self._seconds):
-                    sock = await tcp.dial(spec.host, spec.port, only_when_named)
-                with sock:
-                    if spec.proxy_protocol:
-                        with contextlib.suppress(OSError):  # it answered: what it does then is its own affair
-                            sock.send(proxy_protocol.LOCAL)
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, tcp.LINGER_OFF)
+                await visit(spec, self._seconds)
             except (OSError, UnicodeError, ExceptionGroup) as error:
                 self._failed(spec, error)
             else:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
+from aditus.agent.dialer import visit
 from aditus.domain.connect_url import ConnectUrl, RelayUrl
 from aditus.domain.errors import Code
 from aditus.domain.ports import Signer
@@ -121,8 +122,7 @@ class Doctor:
     async def _target(self, spec: Spec) -> Finding:
         began = time.monotonic()
         try:
-            async with asyncio.timeout(TARGET_SECONDS):
-                await tcp.connect(spec.host, spec.port, _Leaves())
+            await visit(spec, TARGET_SECONDS)
         except (OSError, UnicodeError, ExceptionGroup) as error:
             remedy = "Check host and port, and that this machine may connect there."
             text = f"The target cannot be reached: {_why(error)}."
@@ -137,13 +137,6 @@ class Doctor:
         self.tell(Finding(check, about, Verdict.FAILURE, text, remedy, code))
 
 
-class _Leaves(asyncio.Protocol):
-    """Connects, and leaves at once."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        asyncio.get_running_loop().call_soon(transport.close)
-
-
 def _why(error: Exception) -> str:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
@@ -151,6 +144,8 @@ def _why(error: Exception) -> str:
         return f"no answer within {TARGET_SECONDS:g} s"
     if isinstance(error, socket.gaierror | UnicodeError):
         return "its name has no address"
+    if isinstance(error, tcp.Forbidden):
+        return "its name leads to a link-local or metadata address, which a spec has to give itself"
     number = error.errno if isinstance(error, OSError) else None
     return os.strerror(number).lower() if number else "it refused the connection"
 
