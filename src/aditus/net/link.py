@@ -38,6 +38,10 @@ SUSPENDED_SECONDS = 30.0
 FIRST_RETRY_SECONDS = 5.0
 """The first retry comes after 0 to 5 s, so that the agents of a restarted relay spread out."""
 LONGEST_RETRY_SECONDS = 60.0
+LOST_RETRY_SECONDS = 15.0
+"""The second retry of who was attached comes 5 to 15 s after the first, when all others have had their first;
+the next ones twice as late each, up to a minute. So no second has many more dials than others, whenever the
+relay is back. All are back 15 s and four times its absence after it went, and a minute after it came."""
 LONGEST_TOLD_SECONDS = 300.0
 """No `Retry-After` keeps an agent away for longer."""
 
@@ -47,6 +51,7 @@ class Follow(Enum):
 
     RETRY = auto()  # try again, after a back-off
     WAIT = auto()  # try again after `LinkFailure.delay`
+    QUEUE = auto()  # try again after `LinkFailure.delay` and a back-off: many others are told the same
     STOP = auto()  # Aditus itself said that trying again is of no use
     LEAVE = auto()  # superseded by our own newer session: stop this link quietly
 
@@ -76,18 +81,23 @@ class Backoff:
 
     def __init__(self) -> None:
         self._failures = 0
+        self._was_up = False
 
     def reset(self) -> None:
-        """The link was up."""
+        """The link was up. When it is lost, so are those of others."""
         self._failures = 0
+        self._was_up = True
 
     def next(self) -> float:
         """Seconds to wait after one more failure."""
         self._failures += 1
         if self._failures == 1:
             return random.uniform(0, FIRST_RETRY_SECONDS)  # noqa: S311  not for secrets
-        longest = min(LONGEST_RETRY_SECONDS, 2.0 ** min(self._failures, 10))
-        return random.uniform(1, longest)  # noqa: S311
+        doublings = min(self._failures, 10)
+        if self._was_up:
+            longest = min(LONGEST_RETRY_SECONDS, LOST_RETRY_SECONDS * 2.0 ** (doublings - 2))
+            return random.uniform(longest / 3, longest)  # noqa: S311
+        return random.uniform(1, min(LONGEST_RETRY_SECONDS, 2.0**doublings))  # noqa: S311
 
 
 @dataclass(slots=True)
@@ -171,7 +181,7 @@ class Link:
             return LinkFailure(error, Follow.LEAVE)
         if code == CloseCode.OVERLOADED:
             error = AditusError(Code.UNAVAILABLE, "overloaded", f"The relay {self.url.host} is overloaded.")
-            return LinkFailure(error, Follow.WAIT, delay=_jittered(SUSPENDED_SECONDS))
+            return LinkFailure(error, Follow.QUEUE, delay=_jittered(SUSPENDED_SECONDS))
         if code == CloseCode.DRAIN:
             error = AditusError(Code.UNAVAILABLE, "drain", f"The relay {self.url.host} is shutting down.")
             return LinkFailure(error)
@@ -208,7 +218,7 @@ class Link:
         why = "shutting down" if reason == "draining" else "busy"
         error = AditusError(Code.UNAVAILABLE, reason[:32], f"The relay {self.url.audience} is {why}.")
         delay = _retry_after(refused.headers)
-        return LinkFailure(error, Follow.WAIT, delay=delay) if delay else LinkFailure(error)
+        return LinkFailure(error, Follow.QUEUE, delay=delay) if delay else LinkFailure(error)
 
     def _skewed(self, headers: Mapping[str, str]) -> LinkFailure:
         error = AditusError(
