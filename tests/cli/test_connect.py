@@ -118,6 +118,14 @@ def test_the_ca_file_may_come_from_the_environment(connect: Connect, monkeypatch
     assert connect(f"-s db:5432 {URL}").ca_file == Path("ca.pem")
 
 
+def test_the_health_address_may_come_from_the_environment(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADITUS_HEALTH_LISTEN", "0.0.0.0:3127")
+    assert str(connect(f"-s db:5432 {URL}").health_listen) == "0.0.0.0:3127"
+    assert connect(f"-s db:5432 --health-listen off {URL}").health_listen is None
+
+
 def test_a_secret_on_the_command_line_works_and_warns(connect: Connect) -> None:
     for form in ("--access-key {}", "--accessKey {}", "--accessKey={}", "-a {}", "-a={}", "-a{}"):
         config = connect(f"-s db:5432 {form.format(OTHER_SECRET.reveal())} {URL}")

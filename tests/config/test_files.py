@@ -104,6 +104,16 @@ def test_a_secret_that_others_can_read_warns(tmp_path: Path, mode: int, warns: b
     assert all(f"mode {mode:04o}" in notice and f"chmod 600 {path}" in notice for notice in notices)
 
 
+@posix
+def test_a_secret_that_systemd_hands_over_does_not(tmp_path: Path) -> None:
+    """Its access list shows as a mode with rights for the group."""
+    path = write(tmp_path / "access-key", SECRET.reveal(), 0o440)
+    by_systemd = surroundings(tmp_path, CREDENTIALS_DIRECTORY=str(tmp_path))
+    assert read_secret(str(path), "--access-key-file", by_systemd) == (SECRET, ())
+    by_hand = surroundings(tmp_path)
+    assert "mode 0440" in read_secret(str(path), "--access-key-file", by_hand)[1][0]
+
+
 # --- writing ----------------------------------------------------------------------------------
 
 

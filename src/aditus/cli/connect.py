@@ -66,6 +66,7 @@ reached before the first attach (10 failures, or a TLS failure).""",
 @click.option(
     "--health-listen",
     metavar="ADDRESS",
+    envvar="ADITUS_HEALTH_LISTEN",
     help=f"/healthz, /readyz, /metrics; or off.  [default: {HEALTH_LISTEN}]",
 )
 @click.option("--basicauth/--no-basicauth", cls=Flag, hidden=True)

@@ -13,6 +13,7 @@ from aditus.domain.keytext import SecretText
 
 MAX_BYTES = 1024 * 1024  # of one file; thousands of profiles fit in
 STDIN = "-"
+CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
 
 _HEADER = re.compile(r"\[(.+)\]")  # as configparser reads it, of a line without outer blanks
 
@@ -42,8 +43,10 @@ def read_secret(name: str, option: str, surroundings: Surroundings) -> tuple[Sec
     if name == STDIN:
         return SecretText(surroundings.stdin.read(MAX_BYTES).strip()), ()
     path = Path(name)
+    # systemd hands a credential over to this program alone, by an access list that makes its mode look open.
+    is_credential = str(path.parent) == surroundings.variable(CREDENTIALS_VARIABLE)
     try:
-        return SecretText(read_text(path).strip()), open_to_others(path)
+        return SecretText(read_text(path).strip()), () if is_credential else open_to_others(path)
     except FileNotFoundError:
         raise invalid(
             "no-such-file",
