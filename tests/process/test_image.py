@@ -67,12 +67,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
                 copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
                 copy(ROOT / source, checkout / target / (source if (ROOT / source).is_file() else ""))
         elif instruction == "RUN":
-            subprocess.run(
-                ["sh", "-c", image.here(argument)],
-                cwd=checkout,
-                env=surroundings() | {"PATH": path},
-                check=True,
-            )
+            subprocess.run(["sh", "-c", image.here(argument)], cwd=checkout, env=env, check=True)
     shutil.rmtree(checkout)
     yield image
     shutil.rmtree(folder)
