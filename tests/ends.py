@@ -22,6 +22,7 @@ T = TypeVar("T")
 PATIENCE = 20.0
 """Seconds that a test waits for what must come; only a failing test waits for so long."""
 LOOPBACK = "127.0.0.1"
+IPV6 = "::1"
 _RESET = struct.pack("ii", 1, 0)
 _PORTS = range(15_000, 32_000)  # below the ephemeral ones: nobody connects to itself there
 
@@ -199,9 +200,9 @@ class Target:
 class BlackHole(Target):
     """A host that does not answer: its queue of connections is full, so the kernel drops whoever knocks."""
 
-    def __init__(self) -> None:
-        super().__init__(backlog=0)
-        self._only = socket.create_connection((LOOPBACK, self.port))  # all that fits into the queue of Linux
+    def __init__(self, host: str = LOOPBACK) -> None:
+        super().__init__(host, backlog=0)
+        self._only = socket.create_connection((host, self.port))  # all that fits into the queue of Linux
 
     async def open(self) -> None:
         """Answer from now on; who knocked before is let in when it knocks again, 1 s later at first."""

@@ -100,7 +100,7 @@ async def test_an_agent_attaches_through_a_proxy_that_asks_for_a_password(site: 
     ("status", "reason", "why"),
     [
         ("407 Proxy Authentication Required", "proxy-password", "another user and password"),
-        ("502 Bad Gateway", "unreachable", "status 502"),
+        ("502 Bad Gateway", "unreachable", "HTTP 502"),
         ("200 and then nothing", "unreachable", "connection"),
     ],
 )

@@ -43,7 +43,39 @@ def test_the_option_goes_before_every_variable() -> None:
 def test_the_first_variable_counts(env: dict[str, str], source: str) -> None:
     proxy = proxy_for(RELAY, None, surroundings(Path("/"), **env))
     assert proxy is not None
-    assert (proxy.url.reveal(), proxy.source) == (env[source], source)
+    assert (proxy.url.reveal(), proxy.source) == (env[source].replace("socks5h", "socks5"), source)
+
+
+@pytest.mark.parametrize(
+    ("named", "dialled"),
+    [
+        ("http://proxy.corp", "http://proxy.corp:80"),
+        ("http://u:p%40ss@proxy.corp:/", "http://u:p%40ss@proxy.corp:80"),
+        ("socks5://proxy.corp", "socks5://proxy.corp:1080"),
+        ("socks5h://u:p@[2001:db8::1]", "socks5://u:p@[2001:db8::1]:1080"),
+    ],
+)
+def test_what_is_not_said_is_the_usual(named: str, dialled: str) -> None:
+    proxy = found(named)
+    assert proxy is not None
+    assert proxy.url.reveal() == dialled
+
+
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ("https://u:hunter2@proxy.corp:3129", "no TLS"),
+        ("socks4://u:hunter2@proxy.corp:1080", "with one of http, socks5, socks5h"),
+        ("socks5://u:hunter2%C3%BC@proxy.corp:1080", "ASCII letters"),
+        (f"socks5://u:hunter2{'x' * 250}@proxy.corp:1080", "255"),
+        ("http://u:hunter2ü@proxy.corp:3128", "scheme://"),
+    ],
+)
+def test_what_no_agent_could_use_is_refused_at_the_start(named: str, why: str) -> None:
+    with pytest.raises(AditusError) as refused:
+        found(named)
+    assert why in refused.value.message
+    assert "hunter2" not in str(refused.value)
 
 
 def test_a_variable_without_a_scheme_means_http() -> None:

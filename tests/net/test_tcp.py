@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import resource
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from aditus.net import tcp
 from aditus.net.pump import Pump
 from aditus.wire.errors import ResetReason
-from tests.ends import LOOPBACK, BlackHole, Conversation, Target, free_port, on_linux, until
+from tests.ends import IPV6, LOOPBACK, BlackHole, Conversation, Target, free_port, on_linux, until
 from tests.recorded import RecordedStream
 
 
@@ -79,21 +80,58 @@ async def test_a_dial_that_is_cancelled_at_any_moment_leaves_no_connection(turns
 @pytest.mark.asyncio(loop_factories=["asyncio"])  # whose answers a test can give
 @pytest.mark.parametrize("first", ["refuses", "does not answer"])
 async def test_the_next_address_of_a_name_is_tried(first: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = asyncio.get_running_loop()
     with BlackHole() as hole, Target() as target:
-        ports = [hole.port if first == "does not answer" else free_port(), target.port]
-
-        async def answer(*_: object, **__: object) -> list[object]:
-            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (LOOPBACK, port)) for port in ports]
-
-        monkeypatch.setattr(loop, "getaddrinfo", answer)
+        dead = hole.port if first == "does not answer" else free_port()
+        answers(monkeypatch, (LOOPBACK, dead), (LOOPBACK, target.port))
         pump = Pump(ResetReason.TARGET_RESET)
         pump.bind(RecordedStream())
+        began = time.monotonic()
         await tcp.connect("database.internal", 5432, pump)
+        assert time.monotonic() - began < 1
         there = await target.accept()
         assert not hole.knocking
         pump.abort()
         assert await there.cut() == b""
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio"])
+async def test_addresses_of_both_families_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three dead ones of IPv6 do not cost three waits before IPv4 is tried."""
+    with BlackHole(IPV6) as hole, Target() as target:
+        answers(monkeypatch, *[(IPV6, hole.port)] * 3, (LOOPBACK, target.port))
+        began = time.monotonic()
+        (await tcp.dial("database.internal", 5432)).close()
+        assert time.monotonic() - began < 2 * tcp.NEXT_ADDRESS_SECONDS + 0.2
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio"])
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_race_that_is_cancelled_at_any_moment_leaves_no_connection(
+    turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Target(IPV6) as target, BlackHole() as hole:
+        answers(monkeypatch, (LOOPBACK, hole.port), (IPV6, target.port))
+        dial = asyncio.create_task(tcp.dial("database.internal", 5432))
+        if turns:
+            await until(lambda: hole.knocking, "the first address is tried")
+        await asyncio.sleep(tcp.NEXT_ADDRESS_SECONDS if turns > 3 else 0)
+        for _ in range(turns % 4):
+            await asyncio.sleep(0)
+        dial.cancel()
+        for left in await asyncio.gather(dial, return_exceptions=True):
+            if isinstance(left, socket.socket):
+                left.close()
+        assert not hole.knocking
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> None:
+    """Every name has these addresses, in this order."""
+
+    async def answer(*_: object, **__: object) -> list[object]:
+        families = [socket.AF_INET6 if ":" in host else socket.AF_INET for host, _ in addresses]
+        return [(one, socket.SOCK_STREAM, 6, "", to) for one, to in zip(families, addresses, strict=True)]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", answer)
 
 
 async def test_why_no_address_answered_is_told() -> None:

@@ -72,7 +72,6 @@ async def visit(spec: Spec, seconds: float) -> None:
     with sock, contextlib.suppress(OSError):  # it answered: what it does then is its own affair
         if spec.proxy_protocol:
             sock.send(proxy_protocol.LOCAL)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, tcp.LINGER_OFF)
 
 
 class Dialer:
@@ -137,7 +136,7 @@ class Dialer:
         try:
             async with asyncio.timeout(self._seconds):
                 await tcp.connect(spec.host, spec.port, pump, only_when_named)
-        except (OSError, UnicodeError, ExceptionGroup) as error:
+        except (OSError, UnicodeError) as error:
             reason, detail = self._failed(spec, error)
             stream.reset(reason, detail)
         else:
@@ -150,7 +149,7 @@ class Dialer:
         while True:
             try:
                 await visit(spec, self._seconds)
-            except (OSError, UnicodeError, ExceptionGroup) as error:
+            except (OSError, UnicodeError) as error:
                 self._failed(spec, error)
             else:
                 self._answered(spec)
@@ -175,8 +174,6 @@ class Dialer:
 
     def _why(self, error: Exception) -> tuple[ResetReason, str]:
         """The reason for the app's side, without the private host, which must not leave its network."""
-        while isinstance(error, ExceptionGroup):
-            error = error.exceptions[0]
         if isinstance(error, TimeoutError):
             return ResetReason.TARGET_TIMEOUT, f"the target did not answer within {self._seconds:g} s"
         if isinstance(error, socket.gaierror | UnicodeError):

@@ -123,7 +123,7 @@ class Doctor:
         began = time.monotonic()
         try:
             await visit(spec, TARGET_SECONDS)
-        except (OSError, UnicodeError, ExceptionGroup) as error:
+        except (OSError, UnicodeError) as error:
             remedy = "Check host and port, and that this machine may connect there."
             text = f"The target cannot be reached: {_why(error)}."
             return Finding("target", str(spec), Verdict.FAILURE, text, remedy, Code.INTERNAL)
@@ -138,8 +138,6 @@ class Doctor:
 
 
 def _why(error: Exception) -> str:
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
     if isinstance(error, TimeoutError):
         return f"no answer within {TARGET_SECONDS:g} s"
     if isinstance(error, socket.gaierror | UnicodeError):
@@ -152,7 +150,7 @@ def _why(error: Exception) -> str:
 
 _STUCK = {
     Step.NAME: "The relay is not found",
-    Step.PROXY: "The proxy is in the way",
+    Step.PROXY: "There is no way through the proxy",
     Step.TCP: "Nothing answers at the relay's address",
     Step.TLS: "There is no TLS with the relay",
     Step.ANSWER: "The relay does not answer",

@@ -3,14 +3,16 @@
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from aditus.config.surroundings import Surroundings
 from aditus.domain.connect_url import RelayUrl
-from aditus.domain.errors import invalid
+from aditus.domain.errors import AditusError, invalid
 from aditus.domain.keytext import SecretText
 
-SCHEMES = ("http", "https", "socks5", "socks5h", "socks4")
+DEFAULT_PORTS = {"http": 80, "socks5": 1080, "socks5h": 1080}
+"""The kinds of proxies, and their ports where none is said. A name is the proxy's to resolve, always."""
+MAX_SOCKS_WORD = 255  # bytes of user or password, which are ASCII there
 VARIABLES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 """The first that is set counts."""
 EXCEPT_VARIABLES = ("no_proxy", "NO_PROXY")
@@ -25,7 +27,7 @@ _SEPARATOR = re.compile(r"[\s,]+")
 class Proxy:
     """A proxy, and who named it: `--proxy` or a variable."""
 
-    url: SecretText  # there may be a password in it
+    url: SecretText  # `http://` or `socks5://`, with a port; there may be a password in it
     source: str
 
     @property
@@ -100,15 +102,28 @@ def _first(names: tuple[str, ...], surroundings: Surroundings) -> str:
 def _checked(text: str, source: str) -> SecretText:
     try:
         parts = urlsplit(text)
-        good = parts.scheme in SCHEMES and bool(parts.hostname) and parts.port != 0
+        port = parts.port
     except ValueError:  # a port that is no number, a bracket without the other
-        good = False
-    if not good:
-        raise invalid(
-            "bad-proxy",
-            f"{source} is not scheme://[user:password@]host:port with one of {', '.join(SCHEMES)}.",
-            remedy=f"For example {source}{'=' if source != '--proxy' else ' '}http://proxy.example.com:3128."
-            f" To use no proxy: --proxy {OFF}.",
-            field="proxy",
-        )
-    return SecretText(text)
+        raise _bad(source) from None
+    if parts.scheme == "https":
+        raise _bad(source, " Agents speak no TLS with the proxy itself; what passes has its own.")
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or port == 0 or not text.isascii():
+        raise _bad(source)
+    for word in (unquote(parts.username or ""), unquote(parts.password or "")):
+        if parts.scheme != "http" and not (word.isascii() and len(word) <= MAX_SOCKS_WORD):
+            raise _bad(
+                source, f" For SOCKS, user and password are at most {MAX_SOCKS_WORD} ASCII letters."
+            )
+    scheme = "http" if parts.scheme == "http" else "socks5"
+    netloc = parts.netloc.removesuffix(":") + (f":{DEFAULT_PORTS[scheme]}" if port is None else "")
+    return SecretText(f"{scheme}://{netloc}")
+
+
+def _bad(source: str, why: str = "") -> AditusError:
+    return invalid(
+        "bad-proxy",
+        f"{source} is not scheme://[user:password@]host:port with one of {', '.join(DEFAULT_PORTS)}.{why}",
+        remedy=f"For example {source}{'=' if source != '--proxy' else ' '}http://proxy.example.com:3128;"
+        f" in user and password, write what is special there as %XX. To use no proxy: --proxy {OFF}.",
+        field="proxy",
+    )

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
-from http import HTTPStatus
 
 from aditus import __version__
 from aditus.domain.connect_url import ConnectUrl
@@ -22,6 +21,7 @@ from aditus.domain.errors import AditusError, Code
 from aditus.domain.ports import Signer
 from aditus.net import ws
 from aditus.net.mux import Mux, MuxStream, Resources, SessionOwner
+from aditus.net.proxy import ProxyFailed
 from aditus.wire.errors import CloseCode, ResetReason
 from aditus.wire.events import ChallengeReceived, Event
 from aditus.wire.frames import Offer, Role, attach_message
@@ -38,10 +38,10 @@ SUSPENDED_SECONDS = 30.0
 FIRST_RETRY_SECONDS = 5.0
 """The first retry comes after 0 to 5 s, so that the agents of a restarted relay spread out."""
 LONGEST_RETRY_SECONDS = 60.0
-LOST_RETRY_SECONDS = 15.0
-"""The second retry of who was attached comes 5 to 15 s after the first, when all others have had their first;
-the next ones twice as late each, up to a minute. So no second has many more dials than others, whenever the
-relay is back. All are back 15 s and four times its absence after it went, and a minute after it came."""
+WINDOWS = (5.0, 12.0, 26.0, 56.0)
+"""Who was attached dials once in each of these windows of time since the loss, at a random moment of it (the
+numbers are their ends, in seconds), and later every 20 to 60 s. So no second has many more dials than those
+beside it, whenever the relay is back; all are back by the end of the next window, and within a minute."""
 LONGEST_TOLD_SECONDS = 300.0
 """No `Retry-After` keeps an agent away for longer."""
 
@@ -82,22 +82,31 @@ class Backoff:
     def __init__(self) -> None:
         self._failures = 0
         self._was_up = False
+        self._waited = 0.0  # seconds since the link was lost
 
     def reset(self) -> None:
         """The link was up. When it is lost, so are those of others."""
         self._failures = 0
         self._was_up = True
+        self._waited = 0.0
 
     def next(self) -> float:
         """Seconds to wait after one more failure."""
+        delay = self._next(self._failures)
         self._failures += 1
-        if self._failures == 1:
+        self._waited += delay
+        return delay
+
+    def _next(self, failures: int) -> float:
+        if not failures:
             return random.uniform(0, FIRST_RETRY_SECONDS)  # noqa: S311  not for secrets
-        doublings = min(self._failures, 10)
-        if self._was_up:
-            longest = min(LONGEST_RETRY_SECONDS, LOST_RETRY_SECONDS * 2.0 ** (doublings - 2))
-            return random.uniform(longest / 3, longest)  # noqa: S311
-        return random.uniform(1, min(LONGEST_RETRY_SECONDS, 2.0**doublings))  # noqa: S311
+        if not self._was_up:
+            longest = min(LONGEST_RETRY_SECONDS, 2.0 ** min(failures + 1, 10))
+            return random.uniform(1, longest)  # noqa: S311
+        if failures < len(WINDOWS):
+            moment = random.uniform(WINDOWS[failures - 1], WINDOWS[failures])  # noqa: S311
+            return max(1.0, moment - self._waited)
+        return random.uniform(LONGEST_RETRY_SECONDS / 3, LONGEST_RETRY_SECONDS)  # noqa: S311
 
 
 @dataclass(slots=True)
@@ -157,7 +166,7 @@ class Link:
                 return await ws.dial(url, self.tls, headers, handler, self.proxy)
         except ws.Refused as refused:
             raise self._refused(refused) from None
-        except (ws.NotAditus, ws.ProxyFailed, OSError, ssl.SSLError, EOFError) as error:
+        except (ws.NotAditus, ProxyFailed, OSError, ssl.SSLError, EOFError) as error:
             abandon()
             raise self._unreachable(error) from error
         except asyncio.CancelledError:
@@ -246,7 +255,7 @@ class Link:
                 remedy="Give its CA with --ca-file or SSL_CERT_FILE, or check the host name.",
             )
             return LinkFailure(failure, tls=True)
-        if isinstance(error, ws.ProxyFailed) and error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        if isinstance(error, ProxyFailed) and error.wants_password:
             failure = AditusError(
                 Code.UNAVAILABLE,
                 "proxy-password",
@@ -260,7 +269,7 @@ class Link:
             why = "its name has no address"
         elif isinstance(error, TimeoutError):
             why = "it did not answer in time"
-        elif isinstance(error, ws.NotAditus | ws.ProxyFailed):
+        elif isinstance(error, ws.NotAditus | ProxyFailed):
             why = str(error)
         else:
             number = getattr(error, "errno", None)  # asyncio's own text would only name the address again

@@ -13,11 +13,12 @@ import ssl
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from http import HTTPStatus
 from typing import Any, cast
 
-from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
-from python_socks.async_.asyncio import Proxy
+from aditus.net import proxy as way_out
+from aditus.net import tcp
+from aditus.net.proxy import ProxyFailed
+from aditus.net.ws import format_address
 
 STEP_SECONDS = 10.0
 MAX_ANSWER = 16_384  # bytes of the head of an answer
@@ -81,7 +82,7 @@ async def reach(host: str, port: int, path: str, tls: ssl.SSLContext, proxy: str
     finally:
         writer.transport.abort()
     return Reached(
-        peer=f"{peer[0]}:{peer[1]}",
+        peer=format_address(peer),
         connect_ms=connect_ms,
         tls_ms=tls_ms,
         tls_version=secured.version() or "",
@@ -95,29 +96,15 @@ async def reach(host: str, port: int, path: str, tls: ssl.SSLContext, proxy: str
 
 async def _directly(host: str, port: int) -> tuple[socket.socket, float]:
     loop = asyncio.get_running_loop()
-    found = await _step(Step.NAME, loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    await _step(Step.NAME, loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     began = time.monotonic()
-    for index, (family, kind, _, _, address) in enumerate(found):
-        sock = socket.socket(family, kind)
-        sock.setblocking(False)
-        try:
-            await _step(Step.TCP, loop.sock_connect(sock, address))
-        except Stuck:
-            sock.close()
-            if index == len(found) - 1:
-                raise
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock, (time.monotonic() - began) * 1000
-    raise Stuck(Step.NAME, "the name has no address")
+    sock = await _step(Step.TCP, tcp.dial(host, port))
+    return sock, (time.monotonic() - began) * 1000
 
 
 async def _through(host: str, port: int, proxy: str) -> tuple[socket.socket, float]:
     began = time.monotonic()
-    dialled = Proxy.from_url(proxy).connect(dest_host=host, dest_port=port, timeout=STEP_SECONDS)
-    sock = await _step(Step.PROXY, dialled)
+    sock = await _step(Step.PROXY, way_out.dial(proxy, host, port))
     return sock, (time.monotonic() - began) * 1000
 
 
@@ -130,9 +117,7 @@ async def _step(step: Step, work: Any) -> Any:
         EOFError,
         asyncio.LimitOverrunError,
         UnicodeError,
-        ProxyError,
-        ProxyConnectionError,
-        ProxyTimeoutError,
+        ProxyFailed,
     ) as error:
         raise Stuck(step, _why(error)) from error
 
@@ -144,12 +129,10 @@ def _why(error: Exception) -> str:
         return f"TLS failed ({error.reason or 'no reason given'})"
     if isinstance(error, socket.gaierror | UnicodeError):
         return "the name has no address"
-    if isinstance(error, TimeoutError | ProxyTimeoutError):
+    if isinstance(error, TimeoutError):
         return f"no answer within {STEP_SECONDS:g} s"
-    if isinstance(error, ProxyError) and error.error_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        return "it asks for another user and password"
-    if isinstance(error, ProxyError):
-        return f"it does not let us through ({error})"
+    if isinstance(error, ProxyFailed):
+        return str(error)
     if isinstance(error, asyncio.LimitOverrunError):
         return "the answer has no end"
     if isinstance(error, EOFError):

@@ -7,7 +7,6 @@ pass, is refused here.
 
 import asyncio
 import logging
-import re
 import socket
 import ssl
 import sys
@@ -18,9 +17,9 @@ from struct import Struct
 from typing import Any, Protocol, cast
 
 import picows
-from python_socks import ProxyError
 
-from aditus.net import resets
+from aditus.net import proxy as way_out
+from aditus.net import resets, tcp
 from aditus.net.tcp import ACCEPTED_AT_ONCE, BACKLOG, accepted_from
 from aditus.wire.errors import CloseCode
 from aditus.wire.frames import MAX_FRAME, SUBPROTOCOL
@@ -46,7 +45,6 @@ LAST_CLOSE_CODE = 4_999
 _LAST_DATA_RECEIVED = Struct("52xI")
 """Of Linux's `struct tcp_info`: `tcpi_last_data_recv`, in milliseconds."""
 _UNSAYABLE = frozenset({0, 1006})
-_PROXY_STATUS = re.compile(r"status (\d{3})$")
 
 
 class NotAditus(Exception):
@@ -60,14 +58,6 @@ class Refused(Exception):
         super().__init__(f"HTTP {status}")
         self.status = status
         self.headers = headers
-
-
-class ProxyFailed(Exception):
-    """The proxy could not be used, or did not let us through. `status`: what an HTTP proxy answered."""
-
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class MessageHandler(Protocol):
@@ -312,11 +302,16 @@ async def serve(
 async def dial(
     url: str, tls: ssl.SSLContext, headers: dict[str, str], handler: MessageHandler, proxy: str | None
 ) -> WebSocket:
-    """Open a WebSocket to `url` (wss).
+    """Open a WebSocket to `url` (wss), maybe through a proxy (`net/proxy.py`).
 
     Raises `Refused`, `NotAditus`, `TimeoutError`, and what DNS, TCP, the proxy and TLS raise (`OSError`,
     `ssl.SSLError`, `ProxyFailed`). No redirects are followed: the Authorization header would travel along.
     """
+
+    async def connected(there: picows.url.WSParsedURL) -> socket.socket:
+        if proxy is None:
+            return await tcp.dial(there.host, there.port)
+        return await way_out.dial(proxy, there.host, there.port)
 
     def listener(_request: picows.WSUpgradeRequest, response: picows.WSUpgradeResponse) -> WebSocket:
         if response.headers.get("Sec-WebSocket-Protocol") != SUBPROTOCOL:
@@ -334,20 +329,16 @@ async def dial(
             max_frame_size=MAX_FRAME,
             read_buffer_init_size=READ_BUFFER,
             max_redirects=0,
-            proxy=proxy,
+            socket_factory=connected,
             use_aiofastnet=True,
             ssl_handshake_timeout=HANDSHAKE_SECONDS,
             ssl_shutdown_timeout=CLOSE_SECONDS,
             ssl_outgoing_bio_size=ENCRYPTED,
-            happy_eyeballs_delay=0.25,
         )
     except picows.WSHandshakeError as error:
         if error.response is None:
             raise NotAditus("the server does not answer in HTTP/1.1") from error
         raise Refused(int(error.response.status), error.response.headers) from error
-    except ProxyError as error:
-        status = _PROXY_STATUS.search(str(error))  # picows tells it in the text alone
-        raise ProxyFailed(str(error), int(status[1]) if status else None) from error
     if not isinstance(websocket, WebSocket):  # picows answers (transport, None) when the peer hangs up
         raise ConnectionResetError("the connection was closed during the upgrade")
     return websocket
