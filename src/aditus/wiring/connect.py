@@ -1,11 +1,14 @@
 """The program `aditus connect`: an agent with its log, its health page and its status line."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import socket
+from collections.abc import AsyncIterator, Coroutine
 from http import HTTPStatus
+from typing import Any
 
 from aditus.agent.settings import AgentSettings
 from aditus.agent.status import StatusView, in_words
@@ -87,29 +90,43 @@ async def _main(config: ConnectConfig, status: StatusView | None) -> int:
         systemd.stopping()
         work.cancel()
 
-    beside = [
-        asyncio.create_task(AgentFile(config, running).follow()),
-        asyncio.create_task(systemd.show(lambda: in_words(running.rows()))),
-    ]
+    beside = [AgentFile(config, running).follow(), systemd.show(lambda: in_words(running.rows()))]
     if status is not None:
-        beside.append(asyncio.create_task(_draw(running, status)))
+        beside.append(_draw(running, status))
     try:
         with process.on_signals(stop):
-            await asyncio.sleep(0)  # then SIGHUP is heard, too
-            systemd.ready()  # not only when attached: a relay that is away is nothing to restart for
-            raise await work
+            async with _beside(*beside):
+                await asyncio.sleep(0)  # then SIGHUP is heard, too
+                systemd.ready()  # not only when attached: a relay that is away is nothing to restart for
+                raise await work
     except asyncio.CancelledError:
         if not stopped:
             raise
         _log.info("stopped by %s", stopped[0].name)
         return 130 if stopped[0] == signal.SIGINT else 0
     finally:
-        for task in beside:
-            task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
         if server is not None:
             server.close()
             await server.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do this while the block runs. What fails of it is a defect: it is told, and costs nothing else."""
+    tasks = [asyncio.create_task(one) for one in work]
+    for task in tasks:
+        task.add_done_callback(_tell_failure)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("something beside the tunnels failed; they go on", exc_info=error)
 
 
 async def _draw(running: Agent, status: StatusView) -> None:
