@@ -1,4 +1,4 @@
-"""What stands between agents and relays in real networks, as real programs: Squid, nginx, HAProxy.
+"""What stands between agents and relays in real networks, as real programs: proxies and balancers.
 
     with Squid(user="me", password="s3cret") as squid:
         site.start_agent(key, spec, proxy=squid.url)
@@ -110,6 +110,26 @@ class Squid(Middlebox):
             """.replace("\n            ", "\n")
         )
         return ["squid", "-N", "-f", str(folder / "squid.conf")]
+
+
+class Microsocks(Middlebox):
+    """A SOCKS 5 proxy: for whoever has the password, or for everybody where there is none."""
+
+    program = "microsocks"
+
+    def __init__(self, user: str = "", password: str = "") -> None:
+        super().__init__()
+        self._user, self._password = user, password
+
+    @property
+    def url(self) -> str:
+        """With the password, as one gives it to an agent."""
+        credentials = f"{self._user}:{self._password}@" if self._user else ""
+        return f"socks5://{credentials}{LOOPBACK}:{self.port}"
+
+    def command(self, folder: Path) -> list[str]:
+        words = ["microsocks", "-i", LOOPBACK, "-p", str(self.port)]
+        return [*words, "-u", self._user, "-P", self._password] if self._user else words
 
 
 class Balancer(Middlebox):

@@ -99,11 +99,11 @@ async def _socks(proxy: str, host: str, port: int) -> socket.socket:
     except ProxyConnectionError as error:
         raise error.__cause__ or error from None
     except ProxyError as error:
-        # It has numbers for refusals of a connection alone; of passwords the text tells.
-        if error.error_code is None and "uthentication" in str(error):
+        if str(error).endswith(_PASSWORD_REFUSED):  # it has numbers for refusals of a connection alone
             raise ProxyFailed(_PASSWORD, wants_password=True) from None
         raise ProxyFailed(f"the proxy does not let us through: {str(error).lower()}") from None
 
 
 _PASSWORD = "the proxy asks for another user and password"
+_PASSWORD_REFUSED = ("authentication failure", "authentication methods were offered")
 _NO_PROXY = "what answers at the proxy's address is no HTTP proxy"
