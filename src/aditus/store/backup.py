@@ -28,7 +28,8 @@ def write(database: Path, file: Path) -> None:
         try:
             _copy(database, partial)
             os.link(partial, file)  # unlike a rename it fails when the name is taken
-            _sync(file.absolute().parent)
+            if os.name == "posix":  # elsewhere no folder can be opened
+                _sync(file.absolute().parent, os.O_RDONLY)
         finally:
             partial.unlink()
     except FileExistsError:
@@ -60,11 +61,11 @@ def _copy(database: Path, partial: Path) -> None:
         if found != "ok":
             raise sqlite3.DatabaseError("the database is damaged")
         written.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
-    _sync(partial)
+    _sync(partial, os.O_RDWR)  # Windows flushes only what may be written
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

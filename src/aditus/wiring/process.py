@@ -36,9 +36,11 @@ def on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
 
 @contextlib.contextmanager
 def on_signals(stop: Callable[[signal.Signals], None]) -> Any:
-    """Call `stop` on the loop for SIGTERM and SIGINT, while the block runs."""
+    """Call `stop` on the loop for SIGTERM and SIGINT (Windows: Ctrl-Break, too), while the block runs."""
     loop = asyncio.get_running_loop()
-    wanted = (signal.SIGTERM, signal.SIGINT)
+    wanted = [signal.SIGTERM, signal.SIGINT]
+    if sys.platform == "win32":  # what a service manager there sends
+        wanted.append(signal.SIGBREAK)
     before = {}
     for number in wanted:
         try:

@@ -63,6 +63,14 @@ class Server:
 
 def run(config: ServeConfig) -> int:
     """Serve until SIGTERM (0) or SIGINT (130). Raises `AditusError` when it cannot start."""
+    if (
+        sys.platform == "win32"
+    ):  # listeners for apps need a loop that hands out readers, and more than 512 sockets
+        raise invalid(
+            "no-server-here",
+            "The server does not run on Windows; the agent does.",
+            remedy="Run it on Linux or macOS, or in a container.",
+        )
     level = logging.DEBUG if config.debug else logging.INFO
     log.setup(config.log_format, file=config.log_file, level=level)
     for notice in config.notices:
