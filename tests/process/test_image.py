@@ -58,7 +58,10 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     venv.create(folder / "base", with_pip=True)
     checkout = folder / "checkout"
     checkout.mkdir()
-    env = surroundings() | {"PATH": f"{folder / 'base/bin'}{os.pathsep}{os.environ['PATH']}"}
+    env = surroundings() | {
+        "PATH": f"{folder / 'base/bin'}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(folder),  # pip asks programs for their version that make themselves at home
+    }
     packages = lineage("agent-packages")
     for instruction, argument in (line for stage in packages for line in stage.lines):
         if instruction == "COPY":
