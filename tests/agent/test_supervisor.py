@@ -510,15 +510,21 @@ async def test_a_relay_that_breaks_the_protocol_is_left_and_tried_again(lan: Lan
 
 
 async def test_when_a_relay_leaves_the_agent_attaches_again_first_and_its_streams_go_on(lan: Lan) -> None:
-    attached_again = asyncio.Event()
+    may_attach, attached_again = asyncio.Event(), asyncio.Event()
     left = asyncio.Event()
 
     async def leaves(wire: Wire, asked: Mapping[str, str]) -> None:
         await register(wire, asked)
-        await wire.say(frames.encode_open(1, app_port))
-        await hears(wire, FrameType.ACCEPT)
         await wire.say(frames.encode_goaway(60, "drain"))
-        await attached_again.wait()
+        await wire.say(frames.encode_open(1, app_port))  # an app that came meanwhile
+        await hears(wire, FrameType.ACCEPT)
+        may_attach.set()
+        assert frames.decode_offer(0, await hears(wire, FrameType.OFFER)) == frames.Offer(2, ())
+        assert attached_again.is_set()
+        await wire.say(frames.encode_open(2, app_port))  # the last one, before the relay has read that
+        await hears(wire, FrameType.ACCEPT)
+        await wire.say(frames.encode_status(frames.Status(2, ())))
+        await wire.say(frames.encode_reset(2, ResetReason.APP_RESET))
         await wire.say(frames.encode_data(1, b"still carried"))
         assert await hears(wire, FrameType.DATA) == b"STILL CARRIED"
         await wire.say(frames.encode_fin(1))
@@ -527,8 +533,9 @@ async def test_when_a_relay_leaves_the_agent_attaches_again_first_and_its_stream
         left.set()
 
     async def stays(wire: Wire, asked: Mapping[str, str]) -> None:
-        await register(wire, asked)
+        await may_attach.wait()
         attached_again.set()
+        await register(wire, asked)
         await wire.ended()
 
     with Target() as service:

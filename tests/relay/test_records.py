@@ -7,7 +7,7 @@ from aditus.domain.relays import StreamRecord
 from aditus.wire import frames
 from aditus.wire.errors import ResetReason
 from aditus.wire.frames import FrameType
-from tests.ends import LOOPBACK, Echo, Target, free_port, until
+from tests.ends import LOOPBACK, Target, free_port, until
 from tests.raw import HandAgent
 from tests.world import Site
 
@@ -125,16 +125,12 @@ async def test_whatever_an_agent_gives_for_a_reason_is_kept(site: Site) -> None:
 
 
 async def test_who_is_refused_before_there_is_a_stream_leaves_no_record(site: Site) -> None:
-    async with Echo() as echo:
-        key, records = site.make_key(), Records(site)
-        [port] = await site.offer(key, echo)
-        with await site.app(port) as app:
-            await app.send(b"a")
-            assert await app.exactly(1) == b"a"
-            app.finish()
-            assert await app.rest() == b""
-        await records.next()
-        site.relay.drain(30)
+    key, port = site.make_key(), free_port()
+    async with await HandAgent.dial(site.relay_url, site.trust, key.signer(), key.url.path) as agent:
+        await agent.attach(port)
+        await agent.wire.say(frames.encode_goaway(30, "restart"))
+        await agent.wire.say(frames.encode_ping(bytes(8)))
+        await agent.hear(FrameType.PONG)
         with await site.app(port) as app:
             assert await app.cut() == b""
         assert not site.relay.reporter.take().streams

@@ -376,18 +376,22 @@ def test_a_half_closed_stream_pays_only_for_what_it_holds() -> None:
 # --- leaving --------------------------------------------------------------------------------------
 
 
-def test_a_draining_relay_opens_nothing_and_its_streams_go_on() -> None:
+def test_a_leaving_relay_opens_streams_until_its_agent_leaves_and_those_go_on() -> None:
     talk = attached()
     number = talk.stream()
     talk.relay.go_away(30, "drain")
-    assert talk.relay.draining
     assert talk.to_agent() == [GoawayReceived(30, "drain")]
-    assert talk.agent.draining
+    assert talk.agent.peer_leaves
+    later = talk.stream()
+    talk.agent.go_away(30, "elsewhere")
+    assert talk.to_relay() == [GoawayReceived(30, "elsewhere")]
+    assert talk.relay.peer_leaves
     with pytest.raises(CannotOpen) as refused:
         talk.relay.open(PORT, APP, talk.now)
     assert refused.value.reason is ResetReason.DRAIN
-    talk.agent.send(number, b"still here")
-    assert received(talk.to_relay()) == b"still here"
+    for stream in (number, later):
+        talk.agent.send(stream, b"still here")
+        assert received(talk.to_relay()) == b"still here"
 
 
 def test_an_open_that_crosses_goaway_is_refused() -> None:

@@ -112,8 +112,8 @@ class TwoSessions:
         budget, first = self.budget_of(OPENER), self.limits[OPENER].first_window
         poor = min(budget.limit - budget.spent, self.process.limit - self.process.spent) < first
         full = opener.streams >= self.limits[ACCEPTER].max_streams
-        assert reason is (ResetReason.LIMIT if not opener.draining else ResetReason.DRAIN)
-        assert full or poor or opener.draining
+        assert reason is (ResetReason.LIMIT if not opener.peer_leaves else ResetReason.DRAIN)
+        assert full or poor or opener.peer_leaves
 
     def connect(self, luck: Random) -> None:
         """The whole way from OPEN to ACCEPT."""

@@ -29,6 +29,7 @@ class Attachment:
         self._revision = 0  # of the last offer
         self._offers_again = False  # once the relay has answered it
         self._leaving = False
+        self._replaced = False  # while leaving: another attachment serves
         self._failure: LinkFailure | None = None
 
     async def attach(self) -> None:
@@ -64,6 +65,26 @@ class Attachment:
     async def until_leaving(self) -> None:
         """Return when the relay says that it will leave. Raises `LinkFailure` when the session is over."""
         while not self._leaving:
+            await self._wait()
+
+    def replaced(self) -> None:
+        """Another attachment serves now: if the relay of this one is leaving, it need open no more here."""
+        if self._leaving:
+            self._replaced = True
+            self._changed.set()
+
+    async def hand_over(self) -> None:
+        """Once it is replaced, offer nothing, and return when the relay knows that and opens no more.
+
+        Raises `LinkFailure` when the session is over.
+        """
+        while not (self._replaced and self.status is not None and self.status.revision == self._revision):
+            await self._wait()
+        if self.mux is not None:
+            self._revision += 1
+            self.mux.session.send_offer(Offer(self._revision, ()))
+            self.mux.flush_soon()
+        while self.status.revision != self._revision:
             await self._wait()
 
     async def until_quiet(self) -> None:

@@ -15,7 +15,7 @@ from aditus.agent.status import LinkRow
 from aditus.domain.errors import AditusError
 from aditus.domain.ports import Signer
 from aditus.domain.spec import Spec
-from aditus.net.link import Backoff, Follow, Link, LinkFailure
+from aditus.net.link import Backoff, Follow, Link, LinkFailure, within_grace
 from aditus.net.mux import Resources
 from aditus.telemetry.agent_metrics import AgentFigures, LinkFigures
 from aditus.telemetry.log import fields
@@ -107,8 +107,9 @@ class Agent:
                 await self._serve(keeper, attachment)
                 keeper.attachment = None
                 tasks.create_task(self._drain(attachment))
-                if time.time() - keeper.since < BRIEF_SECONDS:
-                    await self._pause(keeper.backoff.next())
+                brief = time.time() - keeper.since < BRIEF_SECONDS
+                keeper.enter("waiting", "drain")
+                await self._pause(keeper.backoff.next() if brief else within_grace(attachment.grace))
             except LinkFailure as failure:
                 keeper.attachment = None
                 self._forget(attachment)
@@ -137,17 +138,24 @@ class Agent:
         keeper.cut_off = False
         keeper.failures = 0
         keeper.backoff.reset()
+        for other in self._attached - {attachment}:
+            other.replaced()
         _log.info("attached", extra=fields(relay=keeper.link.url.audience, ports=self.ports))
         await attachment.until_leaving()
         _log.info("the relay is leaving, attaching again", extra=fields(relay=keeper.link.url.audience))
 
     async def _drain(self, attachment: Attachment) -> None:
-        """Let the streams of a leaving relay finish, within the grace it gives."""
+        """Once another relay serves, let the streams of a leaving one finish, within the grace it gives."""
+        if any(keeper.attachment for keeper in self._keepers):
+            attachment.replaced()
         try:
             async with asyncio.timeout(attachment.grace):
+                await attachment.hand_over()
                 await attachment.until_quiet()
         except TimeoutError:
             _log.info("the grace of a leaving relay has ended")
+        except LinkFailure as failure:
+            _log.info("the relay has left: %s", failure.error)
         finally:
             attachment.close()
             self._forget(attachment)

@@ -166,6 +166,7 @@ class Listener:
         self._protocol = protocol
         self._loop = asyncio.get_running_loop()
         self._arriving: set[asyncio.Task[None]] = set()
+        self._closed = False
         self.held = True
         self.go_on()
 
@@ -190,20 +191,31 @@ class Listener:
     def close(self) -> None:
         """Stop listening; who waits is reset."""
         self.hold()
+        self._closed = True
         self._sock.close()
 
-    def _accept(self) -> None:
+    async def finish(self) -> None:
+        """Stop listening as soon as those who wait are let in, and return when they are."""
+        self.hold()
+        while self._accept():
+            pass
+        self._sock.close()
+        await asyncio.gather(*self._arriving)
+
+    def _accept(self) -> bool:
+        """Accept some of those who wait; whether there may be more."""
         for _ in range(ACCEPTED_AT_ONCE):
             try:
                 sock, _ = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
+                return False
             task = self._loop.create_task(self._take(sock))
             self._arriving.add(task)
             task.add_done_callback(self._arriving.discard)
+        return True
 
     async def _take(self, sock: socket.socket) -> None:
-        if self._sock.fileno() < 0:  # closed meanwhile
+        if self._closed:  # meanwhile
             sock.close()
             return
         try:

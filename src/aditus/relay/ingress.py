@@ -109,6 +109,11 @@ class Ingress:
         """Told of each port that is no key's any more."""
         self._owners: dict[int, str] = {}
         self._listeners: dict[int, tcp.Listener] = {}
+        self._finishing = 0  # listeners that let in those who wait, and are then closed
+        self._shut = False
+        self.is_shut = asyncio.Event()
+        """Set by `shut`, once nobody comes in any more; and before, while there is no listener."""
+        self.is_shut.set()
         self._binding = asyncio.Lock()
         self._told_at = -TOLD_EVERY_SECONDS
 
@@ -117,6 +122,8 @@ class Ingress:
         host = self._settings.app_listen
         if host is None:
             return _status(port, Verdict.NO_LISTENER, "this relay has no listeners (--app-listen off)")
+        if self._shut:
+            return _status(port, Verdict.NO_LISTENER, "this relay is shutting down")
         if port < LOWEST_LISTENER_PORT or port in self._settings.reserved_ports:
             return _status(port, Verdict.PORT_RESERVED, "ports below 1024 and the relay's own are not served")
         if self._owners.setdefault(port, key_id) != key_id:
@@ -137,6 +144,7 @@ class Ingress:
                     listener.close()
                     return _status(port, Verdict.PORT_NOT_ALLOWED, "the access key was revoked")
                 self._listeners[port] = listener
+                self.is_shut.clear()
                 _log.info("listening for apps", extra=fields(listen=f"{host}:{port}"))
         return _status(port, Verdict.SERVED)
 
@@ -144,6 +152,23 @@ class Ingress:
         """Close the listener of a port that no agent of its key serves now; the port stays the key's."""
         if self._owners.get(port) == key_id and port in self._listeners:
             self._listeners.pop(port).close()
+            self._look()
+
+    async def finish(self, port: int, key_id: str) -> None:
+        """As `pause`, but those who wait in the listener are let in before."""
+        if self._owners.get(port) != key_id or port not in self._listeners:
+            return
+        self._finishing += 1
+        try:
+            await self._listeners.pop(port).finish()
+        finally:
+            self._finishing -= 1
+            self._look()
+
+    async def shut(self) -> None:
+        """Let in those who wait for any port, and nobody from now on."""
+        self._shut = True
+        await asyncio.gather(*(self.finish(port, self._owners[port]) for port in list(self._listeners)))
 
     def go_on(self, port: int, key_id: str) -> None:
         """An agent of the key may have room again: who waited for the port is let in until there is none."""
@@ -163,6 +188,11 @@ class Ingress:
         for listener in self._listeners.values():
             listener.close()
         self._listeners.clear()
+        self._look()
+
+    def _look(self) -> None:
+        if not self._listeners and not self._finishing:
+            self.is_shut.set()
 
     def _pump(self, key_id: str, port: int) -> AppPump:
         return AppPump(key_id, port, self._opener, self._reporter, lambda: self._hold(port, key_id))

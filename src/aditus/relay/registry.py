@@ -35,9 +35,9 @@ class Tunnel:
     failing: dict[int, float] = field(default_factory=dict)  # ports whose target failed last, and when
 
     def offers(self, port: int) -> bool:
-        """Whether this relay serves the port for this tunnel, which does not leave."""
+        """Whether this relay serves the port for this tunnel, whose agent does not leave."""
         status = self.ports.get(port)
-        return status is not None and status.accepted and not self.mux.session.draining
+        return status is not None and status.accepted and not self.mux.session.peer_leaves
 
     def serves(self, port: int) -> bool:
         """Whether a stream for this port may be opened here now."""
@@ -61,7 +61,7 @@ class Registry:
         return len(self._tunnels)
 
     def add(self, tunnel: Tunnel) -> Tunnel | None:
-        """Register a tunnel. Returns the one it supersedes: same key, instance and slot, not draining."""
+        """Register a tunnel. Returns the one it supersedes: same key, instance and slot, not leaving."""
         slot = (tunnel.key_id, tunnel.instance, tunnel.slot)
         superseded = self._by_slot.get(slot)
         if superseded is not None:
@@ -100,9 +100,9 @@ class Registry:
     def get(self, tunnel_id: str) -> Tunnel | None:
         return self._tunnels.get(tunnel_id)
 
-    def offers(self, key_id: str, port: int) -> bool:
-        """Whether any tunnel of the key has the port, so that its listener stays open."""
-        return any(tunnel.offers(port) for tunnel in self.of_key(key_id))
+    def offers(self, key_id: str, port: int, but: Tunnel | None = None) -> bool:
+        """Whether any tunnel of the key, but that one, has the port, so that its listener stays open."""
+        return any(tunnel.offers(port) for tunnel in self.of_key(key_id) if tunnel is not but)
 
     def pick(self, key_id: str, port: int) -> Tunnel | None:
         """The tunnel for a new stream: of those that serve the port the one with the fewest streams.

@@ -31,6 +31,9 @@ from aditus.wire.frames import Offer, PortVerdict, Status, Verdict
 
 _log = logging.getLogger(__name__)
 
+HANDOVER = 0.7
+"""For this part of its grace a relay beside others takes apps, or until its agents are attached there."""
+
 
 class Relay:
     """Accepts agents, serves their ports to apps, and cuts both when a key loses its right."""
@@ -74,6 +77,7 @@ class Relay:
         )
         self._tasks: asyncio.TaskGroup  # given to `start`
         self._server: asyncio.Server | None = None
+        self._handover: asyncio.TimerHandle | None = None
         self._finished_bytes = [0, 0]
         self._finished_streams = 0
 
@@ -87,13 +91,21 @@ class Relay:
         sock.door = self.door
         self._server = await ws.serve(sock, tls, self._acceptor.decide, self._acceptor.handshake_seconds)
 
-    def drain(self, grace: float) -> None:
-        """Take no more agents, and ask those that are here to leave within `grace` seconds."""
+    def drain(self, grace: float, *, alone: bool = True) -> None:
+        """Take no more agents, and ask those that are here to leave within `grace` seconds.
+
+        Alone, it takes no more apps either. Beside other relays it listens for agents no more, so that a
+        balancer leads them there, and takes apps until they are, for `HANDOVER` of the grace at most.
+        """
         self._acceptor.draining = True
+        if not alone and self._server is not None:
+            self._server.close()
         for tunnel in self._registry.all():
             tunnel.mux.session.go_away(int(grace), "drain")
             tunnel.mux.flush()
             self._registry.free_slot(tunnel)
+        loop, lasts = asyncio.get_running_loop(), 0.0 if alone else grace * HANDOVER
+        self._handover = loop.call_later(lasts, lambda: self._tasks.create_task(self._ingress.shut()))
 
     @property
     def accepting(self) -> bool:
@@ -101,7 +113,8 @@ class Relay:
         return self._server is not None and not self._acceptor.draining
 
     async def drained(self) -> None:
-        """Return when no stream is left."""
+        """After `drain`: return when no app comes in any more, and no stream is left."""
+        await self._ingress.is_shut.wait()
         await asyncio.gather(*(tunnel.mux.quiet.wait() for tunnel in self._registry.all()))
 
     def live_streams(self) -> int:
@@ -112,6 +125,8 @@ class Relay:
         """Cut what is left and stop listening."""
         if self._server is not None:
             self._server.close()
+        if self._handover is not None:
+            self._handover.cancel()
         self._ingress.close()
         self._cutter.close()
         for tunnel in self._registry.all():
@@ -250,8 +265,12 @@ class Relay:
             return
         unserved = [port for port, status in tunnel.ports.items() if not status.accepted]
         for port in tunnel.ports.keys() - set(offer.ports):
-            del tunnel.ports[port]
+            if not self._registry.offers(tunnel.key_id, port, but=tunnel):
+                await self._ingress.finish(port, tunnel.key_id)
+            tunnel.ports.pop(port, None)
             unserved.append(port)
+        if not self._is_live(tunnel):
+            return
         key = self._keyring.get(tunnel.key_id)
         expires_at = int(key.expires_at) if key is not None and key.expires_at else 0
         entries = tuple(

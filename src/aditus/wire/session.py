@@ -152,7 +152,7 @@ class Session:
 
     def open(self, port: int, source: str, now: float) -> int:
         """Open a stream for an app port; data may follow at once. Raises `CannotOpen`."""
-        if self.draining or self._highest >= MAX_STREAM_ID:
+        if self._goaway_received or self._highest >= MAX_STREAM_ID:
             raise CannotOpen(ResetReason.DRAIN)
         if not self.registered:
             raise CannotOpen(ResetReason.NO_AGENT)
@@ -238,15 +238,15 @@ class Session:
         return names
 
     def go_away(self, grace: int, reason: str) -> None:
-        """This side leaves in `grace` seconds: it opens nothing and takes no new streams."""
+        """This side leaves in `grace` seconds: it takes no new streams, but opens some till the peer goes."""
         self._goaway = frames.encode_goaway(grace, reason)
         if self._handshake.proven:  # else it follows the handshake
             self._schedule.control(self._goaway)
 
     @property
-    def draining(self) -> bool:
-        """Whether either side has said GOAWAY."""
-        return self._goaway is not None or self._goaway_received
+    def peer_leaves(self) -> bool:
+        """Whether the other side has said GOAWAY: nothing can be opened towards it any more."""
+        return self._goaway_received
 
     def next_frame(self) -> bytes | None:
         """The frame to send now, chosen as late as possible; None when nothing may go."""

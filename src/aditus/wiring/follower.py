@@ -52,6 +52,17 @@ class Follower:
             self._notices = Notices(self._database)
             self._thread.start()
 
+    def others(self) -> bool:
+        """Whether other relays serve the region, as far as is known. Asks the database; blocks."""
+        if not self._database.shared:
+            return False
+        try:
+            with self._database.read() as tx:
+                return bool(relays.others(tx, self._region, self._feed.relay_id))
+        except AditusError as error:
+            _log.warning("it is not known whether other relays serve the region: %s", error)
+            return True
+
     def stop(self) -> None:
         """Stop following, and take the row away. Blocks for seconds when the database does not answer.
 

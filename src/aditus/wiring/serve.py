@@ -10,7 +10,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -59,6 +59,7 @@ class Server:
     relay: Relay
     ca_file: str  # empty when a certificate of one's own is served
     made: bootstrap.Bootstrap
+    has_others: Callable[[], bool]  # whether other relays serve the region; blocks
 
 
 def run(config: ServeConfig) -> int:
@@ -99,13 +100,13 @@ async def _main(config: ServeConfig) -> int:
             systemd.stopping()
             _log.info("stopping", extra=log.fields(signal=number.name, streams=server.relay.live_streams()))
             if number == signal.SIGTERM:
-                await _drain(server.relay, stop)
+                await _drain(server, stop)
             return 130 if number == signal.SIGINT else 0
 
 
-async def _drain(relay: Relay, stop: "asyncio.Queue[signal.Signals]") -> None:
-    relay.drain(DRAIN_SECONDS)
-    waits = {asyncio.create_task(relay.drained()), asyncio.create_task(stop.get())}
+async def _drain(server: Server, stop: "asyncio.Queue[signal.Signals]") -> None:
+    server.relay.drain(DRAIN_SECONDS, alone=not await asyncio.to_thread(server.has_others))
+    waits = {asyncio.create_task(server.relay.drained()), asyncio.create_task(stop.get())}
     await asyncio.wait(waits, timeout=DRAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
         wait.cancel()
@@ -192,6 +193,7 @@ async def serving(config: ServeConfig) -> AsyncIterator[Server]:
                     relay=relay,
                     ca_file=ca_file,
                     made=made,
+                    has_others=follower.others,
                 )
             finally:
                 measuring.cancel()
