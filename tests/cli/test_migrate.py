@@ -17,7 +17,7 @@ ROWS = re.findall(r"^\| `tibtunnel (.+?)` \| (same|warns|refused) \|", PAGE.read
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[ConnectConfig]:
-    """What agents were started with; the home folder is empty but for a profile `default`."""
+    """What agents were started with; there is a profile `default`, in the home folder and in `conf`."""
     found: list[ConnectConfig] = []
 
     def program(config: ConnectConfig, status: StatusView | None = None) -> int:
@@ -30,6 +30,7 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[ConnectConf
     (tmp_path / "secret").write_text(SECRET.reveal())
     (tmp_path / "secret").chmod(0o600)
     assert run("configure", "--access-key-file", "secret").code == 0
+    assert run("configure", "--config-dir", "conf", "--access-key-file", "secret").code == 0
     return found
 
 
@@ -60,3 +61,17 @@ def test_a_line_works_with_its_first_word_changed(
         [config] = started
         assert len(config.connect_urls) == shlex.split(line).count("URL")
         assert config.secret == SECRET
+
+
+def test_what_stood_around_the_command_line_is_found_where_it_was(
+    started: list[ConnectConfig], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".aditus").rename(tmp_path / ".tibtunnel")
+    monkeypatch.setenv("https_proxy", "http://proxy.example.com:3128")
+    monkeypatch.setenv("no_proxy", "one.example.com")
+    urls = [f"wss://{name}.example.com/connect/4gT0example" for name in ("one", "two")]
+    assert run("connect", "-s", "db.internal:5432", *urls).code == 0
+    [config] = started
+    assert config.secret == SECRET
+    assert [relay.host for relay in config.proxies] == ["two.example.com"]
+    assert (str(config.health_listen), config.health_named) == ("127.0.0.1:3127", False)
