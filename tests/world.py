@@ -48,7 +48,7 @@ from aditus.relay.settings import STRANGERS, STRANGERS_PER_SOURCE, RelaySettings
 from aditus.store.database import open_database
 from aditus.wiring import data_folder
 from aditus.wiring.serve import Server, serving
-from tests.ends import LOOPBACK, Conversation, Target, free_port, soon, until
+from tests.ends import IPV6, LOOPBACK, Conversation, Target, free_port, soon, until
 
 REGION = "local"
 CAPABILITY = "integration"
@@ -123,6 +123,7 @@ class Site:
         strangers_per_source: int = STRANGERS_PER_SOURCE,
         trusted_proxies: tuple[str, ...] = (),
         also_called: tuple[str, ...] = (),
+        relay_host: str = LOOPBACK,
     ) -> None:
         self.folder = folder
         self.complaints = Complaints()
@@ -132,6 +133,7 @@ class Site:
         self.relay_url: RelayUrl
         self.trust: ssl.SSLContext
         self.certificate: tuple[Path, Path]
+        self._relay_host = relay_host
         self._app_listen = app_listen
         self._reserved_ports = reserved_ports
         self._handshake_seconds = handshake_seconds
@@ -171,7 +173,7 @@ class Site:
         files = devca.ensure(self.folder, [], time.time())
         self.certificate = files.certificate, files.key
         self.trust = tls.client_context(files.ca)
-        sock = tcp.listening_socket(LOOPBACK, 0)
+        sock = tcp.listening_socket(self._relay_host, 0)
         self._stack.callback(sock.close)
         self.relay_url = RelayUrl("localhost", sock.getsockname()[1])
         settings = RelaySettings(
@@ -179,6 +181,7 @@ class Site:
             audiences=(
                 self.relay_url.audience,
                 f"{LOOPBACK}:{self.relay_url.port}",
+                f"[{IPV6}]:{self.relay_url.port}",
                 *self._also_called,
             ),
             app_listen=self._app_listen,
