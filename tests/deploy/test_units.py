@@ -1,7 +1,7 @@
 """The systemd units: what systemd says of them, and whether our own command line understands them.
 
-No test starts them: that takes a machine which systemd runs. But tests/process/test_confined.py starts the programs
-with what their units leave them.
+No test starts them: that takes a machine which systemd runs. But tests/process/test_confined.py starts the
+programs with what their units leave them.
 """
 
 import configparser
