@@ -226,7 +226,7 @@ class Echo(Target):
     def __init__(self, host: str = LOOPBACK, port: int = 0) -> None:
         super().__init__(host, port)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._sockets: list[socket.socket] = []
+        self._sockets: set[socket.socket] = set()
 
     async def __aenter__(self) -> "Echo":
         self._spawn(self._accept())
@@ -251,7 +251,7 @@ class Echo(Target):
         while True:
             sock, _ = await loop.sock_accept(self._sock)
             sock.setblocking(False)
-            self._sockets.append(sock)
+            self._sockets.add(sock)
             self._spawn(self._say_again(sock))
 
     async def _say_again(self, sock: socket.socket) -> None:
@@ -262,6 +262,8 @@ class Echo(Target):
                     await loop.sock_sendall(sock, piece)
             except ConnectionError:
                 return  # the other side is gone
+            finally:
+                self._sockets.discard(sock)
             sock.shutdown(socket.SHUT_WR)
             await loop.sock_recv(sock, 1)
 
