@@ -79,6 +79,18 @@ def test_an_agent_whose_relay_is_away_is_ready_and_says_what_it_waits_for(
             assert agent.end(signal.SIGTERM) == 0
 
 
+def test_an_agent_that_is_refused_leaves_behind_why(server: Server, manager: Manager) -> None:
+    key = server.generate("refused")
+    with (
+        Service() as service,
+        Program(server.agent_command(key, service.spec), key.env | manager.env) as agent,
+    ):
+        manager.wait("attached")
+        server.revoke(key)
+        assert manager.wait("The access key was revoked.").startswith("STATUS=stopped: ")
+        assert agent.end() == 3
+
+
 def test_one_that_cannot_start_never_says_that_it_is_ready(manager: Manager) -> None:
     with Program(aditus("connect", "-s", "db:port", "wss://localhost/connect"), manager.env) as agent:
         assert agent.end() == 2

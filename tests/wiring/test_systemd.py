@@ -44,7 +44,7 @@ def test_it_hears_that_a_program_is_ready_and_that_it_stops(manager: Manager) ->
 async def test_it_hears_each_status_once_in_one_line(
     manager: Manager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    says = ["waiting:\n relay.example.com", "waiting: relay.example.com", "attached", "x" * 10_000]
+    says = ["waiting:\n relay.example.com", "waiting:\n relay.example.com", "attached", "x" * 10_000]
     monkeypatch.setattr(systemd, "STATUS_SECONDS", 0.0)
     looked = asyncio.Event()
 

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator, Coroutine
 from http import HTTPStatus
 from typing import Any
@@ -44,6 +45,7 @@ def run(config: ConnectConfig, status: StatusView | None = None) -> int:
     try:
         return process.run(_main(config, status))
     except AditusError as error:
+        systemd.say(f"stopped: {error}")
         if config.log_file is not None:  # the command line tells the terminal
             _set_up_log(config, quiet=True)
             _log.error("stopped: %s", error, extra=log.fields(reason=error.reason))
@@ -64,7 +66,12 @@ def agent(config: ConnectConfig) -> Agent:
         log_payload=config.payload,
     )
     signer = KeySigner(parse_access_key(config.secret.reveal()))
-    return Agent(settings, signer, tls.client_context(config.ca_file), Resources())
+    return Agent(settings, signer, _trust(config), Resources())
+
+
+def _trust(config: ConnectConfig) -> ssl.SSLContext:
+    shown = config.client_cert
+    return tls.client_context(config.ca_file, shown and (shown.cert, shown.key))
 
 
 def _set_up_log(config: ConnectConfig, *, quiet: bool) -> None:

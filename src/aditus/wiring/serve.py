@@ -95,7 +95,7 @@ async def _main(config: ServeConfig) -> int:
             )
             _log.info("serving")
             systemd.ready()
-            systemd.tell(f"STATUS=serving: relay {server.relay_url}, API {server.api_url}")
+            systemd.say(f"serving: relay {server.relay_url}, API {server.api_url}")
             number = await stop.get()
             systemd.stopping()
             _log.info("stopping", extra=log.fields(signal=number.name, streams=server.relay.live_streams()))

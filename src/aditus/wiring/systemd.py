@@ -32,15 +32,20 @@ def stopping() -> None:
 
 
 async def show(status: Callable[[], str]) -> None:
-    """Tell people what `status` says, in one line, each time that it says something else; without end."""
+    """Tell people what `status` says, each time that it says something else; without end."""
     if not os.environ.get(VARIABLE):
         return
     told = ""
     while True:
-        now = " ".join(status().split())[:MAX_STATUS]
-        if now != told and tell(f"STATUS={now}"):
+        now = status()
+        if now != told and say(now):
             told = now
         await asyncio.sleep(STATUS_SECONDS)
+
+
+def say(text: str) -> bool:
+    """Tell people this, in one line, until something else is told; whether it got there."""
+    return tell(f"STATUS={' '.join(text.split())[:MAX_STATUS]}")
 
 
 def tell(*lines: str, seconds: float = 0.0) -> bool:
