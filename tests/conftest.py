@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import shutil
+import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +21,9 @@ if sys.platform != "win32":
 os.environ["SSL_CERT_FILE"] = (
     os.devnull
 )  # no test relies on the web's authorities, and reading them takes 20 ms
+
+# A shell has what it starts in the background ignore SIGINT, and so would the programs of the tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CI = os.environ.get("CI", "").lower() in {"1", "true"}
 FULL = os.environ.get("FULL") == "1"
