@@ -133,12 +133,18 @@ class Microsocks(Middlebox):
 
 
 class Balancer(Middlebox):
-    """Ends TLS in front of a relay, and dials it with TLS again. Its certificate may be the relay's."""
+    """Ends TLS in front of a relay, and dials it with TLS again. Its certificate may be the relay's.
 
-    def __init__(self, port: int, relay_port: int, certificate: tuple[Path, Path]) -> None:
+    With `client_ca`, it wants a certificate by this authority from whoever dials.
+    """
+
+    def __init__(
+        self, port: int, relay_port: int, certificate: tuple[Path, Path], *, client_ca: Path | None = None
+    ) -> None:
         super().__init__(port)
         self._relay_port = relay_port
         self._pem = "".join(path.read_text() for path in certificate)
+        self._client_ca = client_ca
 
 
 class Nginx(Balancer):
@@ -147,9 +153,15 @@ class Nginx(Balancer):
     program = "nginx"
 
     def __init__(
-        self, port: int, relay_port: int, certificate: tuple[Path, Path], block_page: int | None = None
+        self,
+        port: int,
+        relay_port: int,
+        certificate: tuple[Path, Path],
+        block_page: int | None = None,
+        *,
+        client_ca: Path | None = None,
     ) -> None:
-        super().__init__(port, relay_port, certificate)
+        super().__init__(port, relay_port, certificate, client_ca=client_ca)
         self._block_page = block_page
 
     def command(self, folder: Path) -> list[str]:
@@ -167,6 +179,10 @@ class Nginx(Balancer):
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
         user = "user nobody nogroup;" if os.getuid() == 0 else ""
+        wanted = ""
+        if self._client_ca is not None:
+            (folder / "client-ca.pem").write_text(self._client_ca.read_text())
+            wanted = f"ssl_client_certificate {folder}/client-ca.pem; ssl_verify_client on;"
         (folder / "nginx.conf").write_text(
             f"""
             {user}
@@ -178,6 +194,7 @@ class Nginx(Balancer):
               server {{
                 listen {LOOPBACK}:{self.port} ssl;
                 ssl_certificate {folder}/both.pem; ssl_certificate_key {folder}/both.pem;
+                {wanted}
                 location / {{ {answer} }}
               }}
             }}
@@ -193,6 +210,10 @@ class HAProxy(Balancer):
 
     def command(self, folder: Path) -> list[str]:
         (folder / "both.pem").write_text(self._pem)
+        wanted = ""
+        if self._client_ca is not None:
+            (folder / "client-ca.pem").write_text(self._client_ca.read_text())
+            wanted = f"ca-file {folder}/client-ca.pem verify required"
         (folder / "haproxy.cfg").write_text(
             f"""
             defaults
@@ -202,7 +223,7 @@ class HAProxy(Balancer):
               timeout server 60s
               timeout tunnel 1h
             frontend public
-              bind {LOOPBACK}:{self.port} ssl crt {folder}/both.pem
+              bind {LOOPBACK}:{self.port} ssl crt {folder}/both.pem {wanted}
               default_backend relay
             backend relay
               server one {LOOPBACK}:{self._relay_port} ssl verify none

@@ -18,7 +18,7 @@ from aditus.domain.spec import parse_specs
 from aditus.net import tls
 from aditus.net.reach import Step, Stuck, reach
 from tests.ends import LOOPBACK, Echo, free_port, soon
-from tests.middleboxes import Squid
+from tests.middleboxes import Nginx, Squid
 from tests.world import Key, Site
 
 
@@ -171,3 +171,15 @@ async def test_a_proxy_lets_through_with_its_password_and_says_when_it_is_anothe
     assert (refused.check, refused.code) == ("proxy", Code.UNAVAILABLE)
     assert "another user and password" in refused.text
     assert "hunter2" not in refused.text + refused.remedy
+
+
+@pytest.mark.needs("nginx")
+@pytest.mark.parametrize("status", [403, 404, 502])
+async def test_a_balancers_block_page_is_no_word_about_the_key(site: Site, status: int) -> None:
+    key, port = site.make_key(), free_port()
+    url = key.url.at(RelayUrl("localhost", port))
+    with Nginx(port, site.relay_url.port, site.certificate, block_page=status):
+        found = await look(site, url, key)
+    assert checks(found) == [("tcp", Verdict.OK), ("tls", Verdict.OK), ("answer", Verdict.FAILURE)]
+    assert found[-1].code is Code.UNAVAILABLE
+    assert f"HTTP {status}" in found[-1].text

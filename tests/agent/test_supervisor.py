@@ -203,11 +203,12 @@ async def test_what_is_not_aditus_own_word_is_tried_again_ten_times_before_the_f
         tries = Tries()
         error = await lan.agent(relay, tries=tries).ended()
         assert error.code is Code.UNAVAILABLE
-        assert len(relay.asked) == FAILURES_BEFORE_FIRST_ATTACH == 10
+        dials = [asked for asked in relay.asked if "upgrade" in asked]  # not the look why it hangs up
+        assert len(dials) == FAILURES_BEFORE_FIRST_ATTACH == 10
         assert 0 <= tries.delays[0] <= 5
         assert all(1 <= delay <= 60 for delay in tries.delays[1:])
         assert len(set(tries.delays)) > 5  # jittered
-        for asked in relay.asked:
+        for asked in dials:
             assert asked[":path"] == "/connect/abc"
 
 

@@ -15,8 +15,10 @@ from aditus.crypto import devca
 from aditus.domain.keytext import format_access_key, parse_access_key
 from aditus.domain.model import KeyState
 from aditus.net import link
+from tests.certificates import issued
 from tests.cli.run import Ended, run
 from tests.ends import LOOPBACK, free_port
+from tests.middleboxes import Nginx, Squid
 from tests.world import REGION, Key, Site
 
 
@@ -129,3 +131,46 @@ def test_offline_nothing_is_dialled() -> None:
     ended = run("keys", "verify", "nothing", "--relay", "wss://relay.example.com")
     assert (ended.code, ended.out) == (2, "")
     assert "--online" in ended.err
+
+
+@pytest.mark.needs("nginx", "openssl")
+async def test_a_balancer_that_wants_a_certificate_is_no_word_about_the_key(
+    site: Site, tmp_path: Path
+) -> None:
+    ca, cert, _ = issued(tmp_path / "agents", in_one_file=True)
+    cert.chmod(0o600)
+    port = free_port()
+    key = site.make_key()
+    with Nginx(port, site.relay_url.port, site.certificate, client_ca=ca):
+        where = ("--relay", f"wss://localhost:{port}")
+        ended = await asked(site, key, *where, "-o", "json")
+        assert (ended.code, ended.out) == (6, "")
+        assert "wants a client certificate" in ended.err
+        ended = await asked(site, key, *where, "--client-cert", str(cert))
+        assert (ended.code, "does not go by this name" in ended.err) == (3, True)  # the relay's own word
+
+
+@pytest.mark.needs("nginx")
+@pytest.mark.parametrize("status", [403, 404, 502])
+async def test_a_block_page_is_no_word_about_the_key(site: Site, status: int) -> None:
+    port = free_port()
+    with Nginx(port, site.relay_url.port, site.certificate, block_page=status):
+        ended = await asked(site, site.make_key(), "--relay", f"wss://localhost:{port}", "-o", "json")
+    assert (ended.code, ended.out) == (6, "")
+    assert f"HTTP {status}" in ended.err
+
+
+@pytest.mark.needs("squid", "openssl")
+async def test_a_proxy_s_page_is_no_word_about_the_key(site: Site) -> None:
+    """Squid answers 407 to another password, and 503 where nobody is behind it."""
+    nobody = f"wss://localhost:{free_port()}"
+    with Squid("me", "s3cret") as squid:
+        wrong = squid.url.replace("s3cret", "hunter2")
+        for where, proxy, says in (
+            (str(site.relay_url), wrong, "another user and password"),
+            (nobody, squid.url, "HTTP 503"),
+        ):
+            ended = await asked(site, site.make_key(), "--relay", where, "--proxy", proxy, "-o", "json")
+            assert (ended.code, ended.out) == (6, "")
+            assert says in ended.err
+            assert "hunter2" not in ended.said

@@ -60,6 +60,7 @@ def test_the_least_that_an_agent_needs(read: Read) -> None:
         debug=False,
         payload=False,
         ca_file=None,
+        client_cert=None,
         proxies={},
         health_listen=Address("127.0.0.1", 3127),
         health_named=False,

@@ -16,7 +16,7 @@ from aditus.domain.errors import Code
 from aditus.domain.ports import Signer
 from aditus.domain.spec import Spec
 from aditus.net import tcp
-from aditus.net.link import Link, LinkFailure
+from aditus.net.link import CLIENT_CERT_REMEDY, Link, LinkFailure
 from aditus.net.mux import Resources
 from aditus.net.reach import Reached, Step, Stuck, reach
 from aditus.wire.frames import Role
@@ -72,7 +72,8 @@ class Doctor:
         try:
             reached = await reach(url.relay.host, url.relay.port, url.path, self.tls, proxy)
         except Stuck as stuck:
-            text, remedy = f"{_STUCK[stuck.step]}: {stuck.why}.", _REMEDIES[stuck.step]
+            remedy = CLIENT_CERT_REMEDY if stuck.wants_certificate else _REMEDIES[stuck.step]
+            text = f"{_STUCK[stuck.step]}: {stuck.why}."
             self._fail(stuck.step, about, text, remedy, Code.UNAVAILABLE)
             return
         way = Step.PROXY if proxy else Step.TCP
@@ -80,7 +81,10 @@ class Doctor:
         self._certificate(about, reached)
         if not reached.headers.get("Aditus-Reason"):
             text = f"Not the relay, but something else answers: HTTP {reached.status}."
-            self._fail(Step.ANSWER, about, text, _REMEDIES[Step.ANSWER], Code.UNAVAILABLE)
+            remedy = _REMEDIES[Step.ANSWER]
+            if reached.wants_certificate:
+                text, remedy = f"{text} It wants a client certificate that it trusts.", CLIENT_CERT_REMEDY
+            self._fail(Step.ANSWER, about, text, remedy, Code.UNAVAILABLE)
             return
         self._ok(Step.ANSWER, about, "the relay answers, and nothing in between")
         self._clock(about, reached)
@@ -159,6 +163,7 @@ _REMEDIES = {
     Step.NAME: "Check the host name and this machine's name servers. If only a proxy gets out: --proxy.",
     Step.PROXY: "Check --proxy or HTTPS_PROXY (http://user:password@host:port), and that it allows CONNECT.",
     Step.TCP: "Check address and port, and the firewall. If only a proxy gets out: --proxy.",
-    Step.TLS: "Give the CA with --ca-file, and check the host name. If TLS is inspected, that CA is it.",
+    Step.TLS: "Give the CA with --ca-file, and check the host name. If TLS is inspected, that CA is it."
+    " If a client certificate is wanted there: --client-cert.",
     Step.ANSWER: "Look at the proxy or load balancer in between, and at its rules for WebSockets.",
 }

@@ -62,6 +62,14 @@ reached before the first attach (10 failures, or a TLS failure).""",
     "--ca-file", type=click.Path(path_type=Path), envvar="ADITUS_CA_FILE",
     help="Trust these CAs besides the system's.",
 )  # fmt: skip
+@click.option(
+    "--client-cert", type=click.Path(path_type=Path), metavar="FILE",
+    help="Show this certificate (PEM) to a balancer that wants one.",
+)  # fmt: skip
+@click.option(
+    "--client-key", type=click.Path(path_type=Path), metavar="FILE",
+    help="Its private key (PEM, not encrypted).  [default: in the file of --client-cert]",
+)  # fmt: skip
 @click.option("--proxy", metavar="URL", help="Dial through this proxy: http://… or socks5://….")
 @click.option(
     "--health-listen",

@@ -48,6 +48,14 @@ Connect URL; 6 the relay cannot be reached; 1 a target cannot; 0 all is well."""
     "--ca-file", type=click.Path(path_type=Path), envvar="ADITUS_CA_FILE",
     help="Trust these CAs besides the system's.",
 )  # fmt: skip
+@click.option(
+    "--client-cert", type=click.Path(path_type=Path), metavar="FILE",
+    help="Show this certificate (PEM) to a balancer that wants one.",
+)  # fmt: skip
+@click.option(
+    "--client-key", type=click.Path(path_type=Path), metavar="FILE",
+    help="Its private key (PEM, not encrypted).  [default: in the file of --client-cert]",
+)  # fmt: skip
 @click.option("--proxy", metavar="URL", help="Dial through this proxy: http://… or socks5://…; or off.")
 @output_option
 def command(output: Format, **options: Any) -> int:

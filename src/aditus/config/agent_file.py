@@ -18,7 +18,7 @@ _Options = TypeVar("_Options", bound=Any)
 
 _LISTS = {"specs": "specs", "connect-urls": "connect_urls"}
 _TEXTS = ("profile", "relay", "access-key-file", "proxy", "health-listen")
-_PATHS = ("config-dir", "log-file", "ca-file")
+_PATHS = ("config-dir", "log-file", "ca-file", "client-cert", "client-key")
 _TRUTHS = ("infinite-retries", "debug", "payload")
 _CHOICES = {"log-format": ("text", "json")}
 _NUMBERS = {"links": (1, 4)}

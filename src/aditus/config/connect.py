@@ -11,6 +11,7 @@ from aditus.config import access_key
 from aditus.config.access_key import FoundKey, check_access_key, find_access_key
 from aditus.config.address import Address, parse_optional
 from aditus.config.agent_file import with_file
+from aditus.config.client_cert import ClientCert, client_cert
 from aditus.config.profiles import DEFAULT, Profile, find_profile, profile_names
 from aditus.config.proxy import Proxy, proxy_for
 from aditus.config.surroundings import Surroundings
@@ -52,6 +53,8 @@ class ConnectOptions:
     data_ack_mode: bool | None = None
     remote_debug: bool | None = None
     ca_file: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
     proxy: str | None = None
     health_listen: str | None = None
 
@@ -76,6 +79,7 @@ class ConnectConfig:
     debug: bool
     payload: bool
     ca_file: Path | None
+    client_cert: ClientCert | None
     proxies: Mapping[RelayUrl, Proxy]  # those relays that are not dialled directly
     health_listen: Address | None  # None: off
     health_named: bool
@@ -92,6 +96,7 @@ def connect_config(typed: ConnectOptions, surroundings: Surroundings) -> Connect
     specs = _specs(options)
     places = _Places(options, surroundings)
     found = places.access_key()
+    shown = client_cert(options.client_cert, options.client_key)
     urls, url_notices = places.connect_urls()
     return ConnectConfig(
         secret=found.secret,
@@ -105,12 +110,18 @@ def connect_config(typed: ConnectOptions, surroundings: Surroundings) -> Connect
         debug=bool(options.debug),
         payload=bool(options.payload and options.debug),
         ca_file=options.ca_file,
+        client_cert=shown,
         proxies=_proxies(urls, options.proxy, surroundings),
         health_listen=parse_optional(
             HEALTH_LISTEN if options.health_listen is None else options.health_listen, "--health-listen"
         ),
         health_named=options.health_listen is not None,
-        notices=(*found.notices, *url_notices, *_option_notices(options)),
+        notices=(
+            *found.notices,
+            *url_notices,
+            *(shown.notices if shown else ()),
+            *_option_notices(options),
+        ),
         typed=typed,
         others=_others(options),
     )
@@ -160,6 +171,7 @@ class DoctorConfig:
     connect_urls: tuple[ConnectUrl, ...]
     specs: tuple[Spec, ...]
     ca_file: Path | None
+    client_cert: ClientCert | None
     proxies: Mapping[RelayUrl, Proxy]
     notices: tuple[str, ...]
 
@@ -169,6 +181,9 @@ def doctor_config(options: ConnectOptions, surroundings: Surroundings) -> Doctor
     options = with_file(options, options.config) if options.config is not None else options
     places = _Places(options, surroundings)
     urls, notices = places.connect_urls()
+    shown = client_cert(options.client_cert, options.client_key)
+    if shown is not None:
+        notices = (*shown.notices, *notices)
     secret, no_secret = None, None
     try:
         found = places.access_key()
@@ -182,6 +197,7 @@ def doctor_config(options: ConnectOptions, surroundings: Surroundings) -> Doctor
         connect_urls=urls,
         specs=parse_specs(options.specs),
         ca_file=options.ca_file,
+        client_cert=shown,
         proxies=_proxies(urls, options.proxy, surroundings),
         notices=notices,
     )

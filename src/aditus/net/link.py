@@ -22,6 +22,8 @@ from aditus.domain.ports import Signer
 from aditus.net import ws
 from aditus.net.mux import Mux, MuxStream, Resources, SessionOwner
 from aditus.net.proxy import ProxyFailed
+from aditus.net.reach import Stuck, reach
+from aditus.net.tls import refuses_ours
 from aditus.wire.errors import CloseCode, ResetReason
 from aditus.wire.events import ChallengeReceived, Event
 from aditus.wire.frames import Offer, Role, attach_message
@@ -44,6 +46,7 @@ numbers are their ends, in seconds), and later every 20 to 60 s. So no second ha
 beside it, whenever the relay is back; all are back by the end of the next window, and within a minute."""
 LONGEST_TOLD_SECONDS = 300.0
 """No `Retry-After` keeps an agent away for longer."""
+CLIENT_CERT_REMEDY = "Have whoever runs it issue one, and give it with --client-cert and --client-key."
 
 
 class Follow(Enum):
@@ -123,6 +126,8 @@ class Link:
     proxy: str | None = None
     clock_offset: float = 0.0
     """Seconds that the relay's clock is ahead of ours, learnt from its `Date`."""
+    _wants_certificate: bool | None = None
+    """Whether what hangs up on us wants a client certificate; None: nobody has looked yet."""
 
     async def attach(self, owner: SessionOwner, offer: Offer | None = None) -> Mux:
         """Dial and answer the challenge; the offer follows. Registered when the owner sees the first STATUS.
@@ -163,15 +168,39 @@ class Link:
         headers = {"Authorization": f"Bearer {bearer}"}
         try:
             async with asyncio.timeout(DIAL_SECONDS):
-                return await ws.dial(url, self.tls, headers, handler, self.proxy)
+                websocket = await ws.dial(url, self.tls, headers, handler, self.proxy)
         except ws.Refused as refused:
             raise self._refused(refused) from None
+        except ws.HungUp as error:
+            abandon()
+            if self._wants_certificate is None:
+                self._wants_certificate = await self._is_for_want_of_a_certificate()
+            raise (self._no_certificate() if self._wants_certificate else self._unreachable(error)) from None
         except (ws.NotAditus, ProxyFailed, OSError, ssl.SSLError, EOFError) as error:
             abandon()
             raise self._unreachable(error) from error
         except asyncio.CancelledError:
             abandon()
             raise
+        self._wants_certificate = None
+        return websocket
+
+    async def _is_for_want_of_a_certificate(self) -> bool:
+        """Ask without a proof, once. With TLS 1.3 the alert comes after the handshake: picows drops it."""
+        try:
+            await reach(self.url.host, self.url.port, "/", self.tls, self.proxy)
+        except Stuck as stuck:
+            return stuck.wants_certificate
+        return False
+
+    def _no_certificate(self) -> LinkFailure:
+        error = AditusError(
+            Code.UNAVAILABLE,
+            "client-certificate",
+            f"What ends TLS at {self.url.audience} wants a client certificate that it trusts.",
+            remedy=CLIENT_CERT_REMEDY,
+        )
+        return LinkFailure(error)
 
     @property
     def path(self) -> str:
@@ -202,6 +231,8 @@ class Link:
 
     def _refused(self, refused: ws.Refused) -> LinkFailure:
         reason = refused.headers.get("Aditus-Reason", "")
+        if not reason and refused.wants_certificate:
+            return self._no_certificate()
         if not reason:
             error = AditusError(
                 Code.UNAVAILABLE,
@@ -263,6 +294,8 @@ class Link:
                 remedy="Give them as --proxy http://user:password@host:port, or in HTTPS_PROXY.",
             )
             return LinkFailure(failure)
+        if isinstance(error, ssl.SSLError) and refuses_ours(error):
+            return self._no_certificate()
         if isinstance(error, ssl.SSLError):
             why = f"TLS failed ({error.reason or 'no reason given'})"
         elif isinstance(error, socket.gaierror):
@@ -276,6 +309,8 @@ class Link:
             why = (os.strerror(number) if number else str(error) or "the connection was closed").lower()
         message = f"The relay {where} cannot be reached: {why}."
         remedy = "Check the address, the network and the proxy settings."
+        if isinstance(error, ssl.SSLError):  # the alert of TLS 1.2 for it is that for many things
+            remedy += " If a client certificate is wanted there: --client-cert."
         return LinkFailure(AditusError(Code.UNAVAILABLE, "unreachable", message, remedy=remedy))
 
 

@@ -13,12 +13,14 @@ import ssl
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any, cast
 
 from aditus.net import proxy as way_out
 from aditus.net import tcp
 from aditus.net.proxy import ProxyFailed
-from aditus.net.ws import format_address
+from aditus.net.tls import refuses_ours
+from aditus.net.ws import format_address, says_certificate
 
 STEP_SECONDS = 10.0
 MAX_ANSWER = 16_384  # bytes of the head of an answer
@@ -42,6 +44,11 @@ class Stuck(Exception):
         self.step = step
         self.why = why
 
+    @property
+    def wants_certificate(self) -> bool:
+        """Whether it is for want of a client certificate that is trusted there."""
+        return isinstance(self.__cause__, ssl.SSLError) and refuses_ours(self.__cause__)
+
 
 @dataclass(frozen=True, slots=True)
 class Reached:
@@ -56,6 +63,7 @@ class Reached:
     status: int
     headers: email.message.Message  # of the answer; names in any case
     answered_at: float  # by our clock
+    wants_certificate: bool  # as `net/ws.Refused` has it
 
 
 async def reach(host: str, port: int, path: str, tls: ssl.SSLContext, proxy: str | None = None) -> Reached:
@@ -79,6 +87,7 @@ async def reach(host: str, port: int, path: str, tls: ssl.SSLContext, proxy: str
         writer.write(request.encode("ascii"))
         head = await _step(Step.ANSWER, reader.readuntil(b"\r\n\r\n"))
         status, headers = _parsed(head)
+        page = await _step(Step.ANSWER, reader.read(MAX_ANSWER)) if status == HTTPStatus.BAD_REQUEST else b""
     finally:
         writer.transport.abort()
     return Reached(
@@ -91,6 +100,7 @@ async def reach(host: str, port: int, path: str, tls: ssl.SSLContext, proxy: str
         status=status,
         headers=headers,
         answered_at=time.time(),
+        wants_certificate=says_certificate(status, page),
     )
 
 
@@ -125,6 +135,8 @@ async def _step(step: Step, work: Any) -> Any:
 def _why(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError) and refuses_ours(error):
+        return "it wants a client certificate that it trusts"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed ({error.reason or 'no reason given'})"
     if isinstance(error, socket.gaierror | UnicodeError):

@@ -6,8 +6,11 @@ from pathlib import Path
 from aditus.domain.errors import AditusError, invalid
 
 
-def client_context(ca_file: Path | None = None) -> ssl.SSLContext:
-    """Verify servers against the system's CAs (`SSL_CERT_FILE`, `SSL_CERT_DIR`), and `ca_file` as well."""
+def client_context(ca_file: Path | None = None, shown: tuple[Path, Path] | None = None) -> ssl.SSLContext:
+    """Verify servers against the system's CAs (`SSL_CERT_FILE`, `SSL_CERT_DIR`), and `ca_file` as well.
+
+    `shown`: the certificate chain and the key (PEM, not encrypted) for servers that want one.
+    """
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_file is not None:
@@ -15,6 +18,8 @@ def client_context(ca_file: Path | None = None) -> ssl.SSLContext:
             context.load_verify_locations(cafile=ca_file)
         except (OSError, ssl.SSLError) as error:
             raise _unreadable(f"CA file {ca_file}", error) from error
+    if shown is not None:
+        _load(context, *shown)
     return context
 
 
@@ -22,15 +27,50 @@ def server_context(cert: Path, key: Path) -> ssl.SSLContext:
     """Serve this certificate chain (PEM, leaf first) with its private key (PEM, not encrypted)."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(cert, key, password=_refuse_password)
-    except (OSError, ssl.SSLError, ValueError) as error:
-        raise _unreadable(f"certificate {cert} with the key {key}", error) from error
+    _load(context, cert, key)
     return context
 
 
+def refuses_ours(error: ssl.SSLError) -> bool:
+    """Whether the other side ended TLS for want of a certificate of ours that it trusts."""
+    return error.reason in _ABOUT_OURS
+
+
+_ABOUT_OURS = frozenset(
+    {
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+        "TLSV1_ALERT_UNKNOWN_CA",
+        "TLSV1_ALERT_ACCESS_DENIED",
+        "SSLV3_ALERT_NO_CERTIFICATE",
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        "SSLV3_ALERT_CERTIFICATE_REVOKED",
+        "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+        "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+    }
+)
+"""Alerts that only a server sends which asked us for a certificate, by OpenSSL's names."""
+
+
+def _load(context: ssl.SSLContext, cert: Path, key: Path) -> None:
+    try:
+        context.load_cert_chain(cert, key, password=_refuse_password)
+    except _EncryptedKeyError:
+        raise invalid(
+            "encrypted-key",
+            f"The private key in {key} is encrypted, and there is nobody to ask for its password.",
+            remedy=f"Decrypt it into a file of mode 0600: (umask 077; openssl pkey -in {key} -out plain.pem)",
+        ) from None
+    except (OSError, ssl.SSLError) as error:
+        raise _unreadable(f"certificate {cert} with the key {key}", error) from error
+
+
+class _EncryptedKeyError(Exception):
+    """Raised instead of asking for a password."""
+
+
 def _refuse_password() -> str:
-    raise ValueError("the private key is encrypted")
+    raise _EncryptedKeyError
 
 
 def _unreadable(what: str, error: Exception) -> AditusError:

@@ -39,6 +39,8 @@ ENCRYPTED = 4 * (16_384 + 64)
 """Bytes of TLS records that are made ahead of the kernel: four of the largest ones."""
 READ_BUFFER = 4_096
 """Bytes of a fresh receive buffer; it grows with the frames that come, up to one frame and a read."""
+MAX_PAGE = 4_096
+"""Bytes of an error page that are looked at."""
 NORMAL = 1000
 """The close code of one who names none."""
 LAST_CLOSE_CODE = 4_999
@@ -51,13 +53,21 @@ class NotAditus(Exception):
     """The server became a WebSocket, but does not speak our protocol: something else answers there."""
 
 
-class Refused(Exception):
-    """The server answered the upgrade with an HTTP error. Headers are case-insensitive."""
+class HungUp(ConnectionResetError):
+    """The connection was closed instead of an answer. Of an alert of TLS, picows tells nothing."""
 
-    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+
+class Refused(Exception):
+    """The server answered the upgrade with an HTTP error. Headers are case-insensitive.
+
+    `wants_certificate`: it is nginx, and says that a client certificate is missing or not trusted.
+    """
+
+    def __init__(self, status: int, headers: Mapping[str, str], wants_certificate: bool = False) -> None:
         super().__init__(f"HTTP {status}")
         self.status = status
         self.headers = headers
+        self.wants_certificate = wants_certificate
 
 
 class MessageHandler(Protocol):
@@ -338,10 +348,16 @@ async def dial(
     except picows.WSHandshakeError as error:
         if error.response is None:
             raise NotAditus("the server does not answer in HTTP/1.1") from error
-        raise Refused(int(error.response.status), error.response.headers) from error
+        wanted = says_certificate(int(error.response.status), error.raw_body or b"")
+        raise Refused(int(error.response.status), error.response.headers, wanted) from error
     if not isinstance(websocket, WebSocket):  # picows answers (transport, None) when the peer hangs up
-        raise ConnectionResetError("the connection was closed during the upgrade")
+        raise HungUp("the connection was closed during the upgrade")
     return websocket
+
+
+def says_certificate(status: int, page: bytes) -> bool:
+    """Whether an HTTP answer is nginx's that wants a certificate, or another one than ours."""
+    return status == HTTPStatus.BAD_REQUEST and b"SSL certificate" in page[:MAX_PAGE]
 
 
 def format_address(address: tuple[object, ...] | str | None) -> str:

@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import socket
-import ssl
 from collections.abc import AsyncIterator, Coroutine
 from http import HTTPStatus
 from typing import Any
@@ -66,12 +65,7 @@ def agent(config: ConnectConfig) -> Agent:
         log_payload=config.payload,
     )
     signer = KeySigner(parse_access_key(config.secret.reveal()))
-    return Agent(settings, signer, _trust(config), Resources())
-
-
-def _trust(config: ConnectConfig) -> ssl.SSLContext:
-    shown = config.client_cert
-    return tls.client_context(config.ca_file, shown and (shown.cert, shown.key))
+    return Agent(settings, signer, tls.client_context(config.ca_file, config.client_cert), Resources())
 
 
 def _set_up_log(config: ConnectConfig, *, quiet: bool) -> None:

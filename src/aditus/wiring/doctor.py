@@ -23,7 +23,7 @@ def run(config: DoctorConfig, tell: Callable[[Finding], None]) -> None:
         urls=config.connect_urls,
         specs=config.specs,
         proxies={relay: proxy.url.reveal() for relay, proxy in config.proxies.items()},
-        tls=tls.client_context(config.ca_file),
+        tls=tls.client_context(config.ca_file, config.client_cert),
         signer=signer,
         tell=tell,
     )

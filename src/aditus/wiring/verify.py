@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from aditus.config.client_cert import ClientCert
 from aditus.config.proxy import Proxy
 from aditus.crypto.proof import KeySigner
 from aditus.domain.connect_url import ConnectUrl
@@ -13,7 +14,9 @@ from aditus.wire.frames import Role
 from aditus.wiring import process
 
 
-def ask(key: ParsedKey, url: ConnectUrl, ca_file: Path | None, proxy: Proxy | None) -> float:
+def ask(
+    key: ParsedKey, url: ConnectUrl, ca_file: Path | None, client_cert: ClientCert | None, proxy: Proxy | None
+) -> float:
     """Prove the key to the relay at `url`; the seconds that its clock is ahead, 0 unless that was in the way.
 
     Returns only if the relay accepts the key. Raises `AditusError`: forbidden or unauthenticated with the
@@ -25,7 +28,7 @@ def ask(key: ParsedKey, url: ConnectUrl, ca_file: Path | None, proxy: Proxy | No
         signer=KeySigner(key),
         instance=bytes(16),
         slot=0,
-        tls=tls.client_context(ca_file),
+        tls=tls.client_context(ca_file, client_cert),
         resources=Resources(),
         proxy=proxy.url.reveal() if proxy is not None else None,
     )
