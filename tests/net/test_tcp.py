@@ -49,6 +49,20 @@ async def test_a_refused_connection_does_not_deafen_the_next_one() -> None:
     server.close()
 
 
+async def test_a_listener_that_finishes_takes_those_who_wait_and_nobody_after_them() -> None:
+    port, made = free_port(), list[Picky]()
+    server = await tcp.listen(LOOPBACK, port, lambda: Picky(made))
+    waiting = [socket.create_connection((LOOPBACK, port)) for _ in range(3 * tcp.ACCEPTED_AT_ONCE)]
+    await server.finish()
+    assert len(made) == len(waiting)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((LOOPBACK, port))
+    for sock in waiting:
+        sock.close()
+    for pump in made:
+        pump.abort()
+
+
 async def test_a_connection_that_nobody_took_from_a_closed_listener_is_reset() -> None:
     port = free_port()
     server = await tcp.listen(LOOPBACK, port, lambda: Picky([]))
