@@ -16,7 +16,7 @@ from aditus.domain.errors import Code
 from aditus.domain.ports import Signer
 from aditus.domain.spec import Spec
 from aditus.net import tcp
-from aditus.net.link import CLIENT_CERT_REMEDY, Link, LinkFailure
+from aditus.net.link import CLIENT_CERT_REMEDY, CLOCK_REMEDY, Link, LinkFailure
 from aditus.net.mux import Resources
 from aditus.net.reach import Reached, Step, Stuck, reach
 from aditus.wire.frames import Role
@@ -72,7 +72,11 @@ class Doctor:
         try:
             reached = await reach(url.relay.host, url.relay.port, url.path, self.tls, proxy)
         except Stuck as stuck:
-            remedy = CLIENT_CERT_REMEDY if stuck.wants_certificate else _REMEDIES[stuck.step]
+            remedy = _REMEDIES[stuck.step]
+            if stuck.wants_certificate:
+                remedy = CLIENT_CERT_REMEDY
+            elif stuck.is_about_time:
+                remedy = CLOCK_REMEDY
             text = f"{_STUCK[stuck.step]}: {stuck.why}."
             self._fail(stuck.step, about, text, remedy, Code.UNAVAILABLE)
             return

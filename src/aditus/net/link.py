@@ -23,7 +23,7 @@ from aditus.net import ws
 from aditus.net.mux import Mux, MuxStream, Resources, SessionOwner
 from aditus.net.proxy import ProxyFailed
 from aditus.net.reach import Stuck, reach
-from aditus.net.tls import refuses_ours
+from aditus.net.tls import refuses_ours, says_time
 from aditus.wire.errors import CloseCode, ResetReason
 from aditus.wire.events import ChallengeReceived, Event
 from aditus.wire.frames import Offer, Role, attach_message
@@ -46,6 +46,7 @@ numbers are their ends, in seconds), and later every 20 to 60 s. So no second ha
 beside it, whenever the relay is back; all are back by the end of the next window, and within a minute."""
 LONGEST_TOLD_SECONDS = 300.0
 """No `Retry-After` keeps an agent away for longer."""
+CLOCK_REMEDY = "Set the clock, by NTP; if it is right, whoever runs the relay has to renew the certificate."
 CLIENT_CERT_REMEDY = "Have whoever runs it issue one, and give it with --client-cert and --client-key."
 
 
@@ -278,6 +279,14 @@ class Link:
 
     def _unreachable(self, error: Exception) -> LinkFailure:
         where = self.url.audience
+        if isinstance(error, ssl.SSLCertVerificationError) and (why := says_time(error)):
+            failure = AditusError(
+                Code.UNAVAILABLE,
+                "untrusted-relay",
+                f"The certificate of {where} is not trusted: {why}.",
+                remedy=CLOCK_REMEDY,
+            )
+            return LinkFailure(failure)  # not hopeless: machines start before they know the time
         if isinstance(error, ssl.SSLCertVerificationError):
             failure = AditusError(
                 Code.UNAVAILABLE,

@@ -19,7 +19,7 @@ from typing import Any, cast
 from aditus.net import proxy as way_out
 from aditus.net import tcp
 from aditus.net.proxy import ProxyFailed
-from aditus.net.tls import refuses_ours
+from aditus.net.tls import refuses_ours, says_time
 from aditus.net.ws import format_address, says_certificate
 
 STEP_SECONDS = 10.0
@@ -48,6 +48,11 @@ class Stuck(Exception):
     def wants_certificate(self) -> bool:
         """Whether it is for want of a client certificate that is trusted there."""
         return isinstance(self.__cause__, ssl.SSLError) and refuses_ours(self.__cause__)
+
+    @property
+    def is_about_time(self) -> bool:
+        """Whether it is the clock of this machine, or a certificate that is not valid now."""
+        return isinstance(self.__cause__, ssl.SSLCertVerificationError) and bool(says_time(self.__cause__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +139,7 @@ async def _step(step: Step, work: Any) -> Any:
 
 def _why(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
+        return f"its certificate is not trusted: {says_time(error) or error.verify_message}"
     if isinstance(error, ssl.SSLError) and refuses_ours(error):
         return "it wants a client certificate that it trusts"
     if isinstance(error, ssl.SSLError):

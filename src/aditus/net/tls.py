@@ -1,6 +1,7 @@
 """TLS contexts for both sides: what is trusted, and what is offered."""
 
 import ssl
+import time
 from pathlib import Path
 
 from aditus.domain.errors import AditusError, invalid
@@ -36,6 +37,15 @@ def refuses_ours(error: ssl.SSLError) -> bool:
     return error.reason in _ABOUT_OURS
 
 
+def says_time(error: ssl.SSLCertVerificationError) -> str:
+    """Half a sentence if a certificate is not valid yet, or any more, by our clock; else nothing."""
+    if error.verify_code not in (_NOT_YET_VALID, _EXPIRED):
+        return ""
+    now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    return f"{error.verify_message} by the clock of this machine, which says {now}"
+
+
+_NOT_YET_VALID, _EXPIRED = 9, 10  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 _ABOUT_OURS = frozenset(
     {
         "TLSV13_ALERT_CERTIFICATE_REQUIRED",
