@@ -86,17 +86,8 @@ def test_doctor_and_verify_say_how_wrong_the_clock_is(
     assert re.search(rf"864\d\d s {way}|863\d\d s {way}", found["clock"]["text"])
     assert found["key"]["verdict"] == "ok"
     relay, secret = key.url.partition("/connect")[0], key.secret.reveal()
-    verified = run(
-        "keys",
-        "verify",
-        "-",
-        "--online",
-        "--relay",
-        relay,
-        *trusting,
-        env=clock.env,
-        stdin=key.secret.reveal(),
-    )
+    asked = ("keys", "verify", "-", "--online", "--relay", relay, *trusting)
+    verified = run(*asked, env=clock.env, stdin=secret)
     assert verified.code == 0, verified.err
     assert f"s {way} the relay's" in verified.err
 
