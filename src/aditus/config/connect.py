@@ -120,7 +120,7 @@ def connect_config(typed: ConnectOptions, surroundings: Surroundings) -> Connect
             *found.notices,
             *url_notices,
             *(shown.notices if shown else ()),
-            *_option_notices(options),
+            *_option_notices(options, typed),
         ),
         typed=typed,
         others=_others(options),
@@ -353,7 +353,7 @@ def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
         return False
 
 
-def _option_notices(options: ConnectOptions) -> tuple[str, ...]:
+def _option_notices(options: ConnectOptions, typed: ConnectOptions) -> tuple[str, ...]:
     notices = []
     if options.network_check_url is not None:
         notices.append(
@@ -376,6 +376,6 @@ def _option_notices(options: ConnectOptions) -> tuple[str, ...]:
         notices.append("--payload does nothing without --debug")
     elif options.payload:
         notices.append("--payload writes what apps and services send into the log, passwords included")
-    if options.proxy is not None and "@" in options.proxy:
+    if typed.proxy is not None and "@" in typed.proxy:
         notices.append("--proxy has a password on the command line, where other users of this machine see it")
     return tuple(notices)

@@ -1,7 +1,9 @@
 """Follows agent.toml: what an agent offers changes with its file, and at SIGHUP. Nothing else does."""
 
 import asyncio
+import contextlib
 import logging
+import sys
 
 from aditus.agent.supervisor import Agent
 from aditus.config.connect import ConnectConfig, specs_anew
@@ -29,7 +31,9 @@ class AgentFile:
         """Read the file again whenever it has changed; without end, and at once where there is none."""
         if self._config.typed.config is None:
             return
-        with process.on_reload(self.read_again):
+        # On a terminal SIGHUP says that its window was closed.
+        heard = contextlib.nullcontext() if sys.stderr.isatty() else process.on_reload(self.read_again)
+        with heard:
             while True:
                 await asyncio.sleep(LOOK_SECONDS)
                 if (now := self._stamp()) != self._seen and now is not None:
