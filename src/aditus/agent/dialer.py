@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from aditus.agent import proxy_protocol
 from aditus.agent.addresses import only_when_named
+from aditus.agent.complaints import Complaints
 from aditus.agent.settings import AgentSettings
 from aditus.domain.spec import Spec
 from aditus.net import tcp
@@ -84,6 +85,7 @@ class Dialer:
         self._specs: dict[int, Spec] = {}
         self._failing: dict[int, ResetReason] = {}
         self._probes: dict[int, asyncio.Task[None]] = {}
+        self._complaints = Complaints()
         self.failures: Counter[tuple[int, ResetReason]] = Counter()
         """Dials that failed since the start, by app port and reason."""
         self.change(settings.specs)
@@ -120,7 +122,7 @@ class Dialer:
         """Dial the target of `port` for this stream, or reset the stream."""
         spec = self._specs.get(port)
         if spec is None:
-            _log.warning("refused a stream: the port is not offered", extra=fields(port=port))
+            self._complaints.warn("refused a stream: the port is not offered", port=port)
             stream.reset(ResetReason.PORT_NOT_OFFERED)
             return
         pump = self._pump(stream, spec.proxy_protocol)
@@ -164,7 +166,7 @@ class Dialer:
         self.failures[spec.app_port, reason] += 1
         if self._is_offered(spec):
             self._failing[spec.app_port] = reason
-        _log.warning("target failed: %s", detail, extra=fields(spec=spec, reason=reason.token))
+        self._complaints.warn(f"target failed: {detail}", spec, spec=spec, reason=reason.token)
         return reason, detail
 
     def _is_offered(self, spec: Spec) -> bool:
