@@ -1,5 +1,6 @@
 """agent.toml: options in a file, and each mistake told with its name and never with its value."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from aditus.domain.errors import AditusError
 from aditus.domain.spec import Spec
 from tests.config.given import SECRET, surroundings, write
 
+posix = pytest.mark.skipif(os.name != "posix", reason="elsewhere, mode bits say nothing")
 FILE = """
 specs = ["5432:db:5432,probe=30"]
 connect-urls = ["wss://relay.example.com/connect/4gTkAbCdEf0123456789xy"]
@@ -95,3 +97,35 @@ def test_every_option_can_stand_in_it_but_secrets_and_those_without_meaning() ->
     left_out = {"config", "access-key", "network-check-url", "remote-debug"}
     left_out |= {name for name in fields if name.startswith("data-")}
     assert set(KNOWN) == fields - left_out
+
+
+@posix
+def test_a_file_that_every_user_may_change_is_refused_also_while_the_agent_runs(file: Path) -> None:
+    config = connect_config(ConnectOptions(config=file), surroundings(None))
+    file.chmod(0o646)
+    for read in (
+        lambda: connect_config(ConnectOptions(config=file), surroundings(None)),
+        lambda: specs_anew(config),
+    ):
+        with pytest.raises(AditusError) as refused:
+            read()
+        assert refused.value.reason == "open-file"
+        assert f"chmod 600 {file}" in refused.value.remedy
+
+
+@posix
+def test_who_else_may_change_the_file_or_read_its_password_is_warned_of(file: Path) -> None:
+    def notices() -> tuple[str, ...]:
+        return connect_config(ConnectOptions(config=file), surroundings(None)).notices
+
+    file.chmod(0o644)
+    assert notices() == ()  # there is nothing to hide in it
+    file.chmod(0o664)
+    assert notices() == (f"the group may change {file} (mode 0664); run: chmod g-w {file}",)
+    file.write_text(file.read_text() + 'proxy = "http://me:hunter2@proxy:3128"\n')
+    file.chmod(0o644)
+    [notice] = notices()
+    assert f"chmod 600 {file}" in notice
+    assert "hunter2" not in notice
+    file.chmod(0o600)
+    assert notices() == ()

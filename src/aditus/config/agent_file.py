@@ -12,7 +12,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aditus.config.files import STDIN, read_text
+from aditus.config.files import STDIN, changeable_by_others, open_to_others, read_text
 from aditus.domain.errors import AditusError, invalid
 from aditus.domain.spec import parse_spec
 
@@ -37,6 +37,7 @@ def read_agent_file(path: Path) -> Mapping[str, Any]:
     Paths are relative to the file's folder.
     """
     try:
+        changeable_by_others(path)
         read = tomllib.loads(read_text(path))
     except FileNotFoundError:
         raise invalid(
@@ -48,6 +49,11 @@ def read_agent_file(path: Path) -> Mapping[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise _wrong(path, f"is no TOML: {error}") from None
     return {_field(name): _value(path, name, value) for name, value in read.items()}
+
+
+def file_notices(path: Path, has_password: bool) -> tuple[str, ...]:
+    """Warnings about who else may change the file, or read it where the password of a proxy stands in it."""
+    return (*changeable_by_others(path), *(open_to_others(path) if has_password else ()))
 
 
 def with_file(options: _Options, path: Path) -> _Options:
@@ -129,6 +135,4 @@ def _why(name: str) -> str:
 
 def _wrong(path: Path, why: str) -> AditusError:
     remedy = "Correct it; docs/operations.md has an example."
-    return invalid(
-        "bad-agent-file", f"The file {path} {why}.", remedy=remedy, field="config"
-    )
+    return invalid("bad-agent-file", f"The file {path} {why}.", remedy=remedy, field="config")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from aditus.config import access_key
 from aditus.config.access_key import FoundKey, check_access_key, find_access_key
 from aditus.config.address import Address, parse_optional
-from aditus.config.agent_file import with_file
+from aditus.config.agent_file import file_notices, with_file
 from aditus.config.client_cert import ClientCert, client_cert
 from aditus.config.profiles import DEFAULT, Profile, find_profile, profile_names
 from aditus.config.proxy import Proxy, proxy_for
@@ -378,4 +378,7 @@ def _option_notices(options: ConnectOptions, typed: ConnectOptions) -> tuple[str
         notices.append("--payload writes what apps and services send into the log, passwords included")
     if typed.proxy is not None and "@" in typed.proxy:
         notices.append("--proxy has a password on the command line, where other users of this machine see it")
+    if typed.config is not None:
+        has_password = typed.proxy is None and "@" in (options.proxy or "")
+        notices.extend(file_notices(typed.config, has_password))
     return tuple(notices)

@@ -56,6 +56,19 @@ def read_secret(name: str, option: str, surroundings: Surroundings) -> tuple[Sec
         ) from None
 
 
+def changeable_by_others(path: Path) -> tuple[str, ...]:
+    """A warning if the group may change this file. Raises `AditusError` (invalid) if everybody may."""
+    mode = path.stat().st_mode & 0o777 if os.name == "posix" else 0
+    if mode & 0o002:
+        raise invalid(
+            "open-file",
+            f"Every user here may change {path} (mode {mode:04o}), and with it what is dialled.",
+            remedy=f"Look at what stands in it, then run: chmod 600 {path}",
+            field="file",
+        )
+    return (f"the group may change {path} (mode {mode:04o}); run: chmod g-w {path}",) if mode & 0o020 else ()
+
+
 def open_to_others(path: Path) -> tuple[str, ...]:
     """A warning if others than the owner may read or change this file, else nothing."""
     if os.name != "posix":

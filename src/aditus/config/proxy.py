@@ -111,9 +111,7 @@ def _checked(text: str, source: str) -> SecretText:
         raise _bad(source)
     for word in (unquote(parts.username or ""), unquote(parts.password or "")):
         if parts.scheme != "http" and not (word.isascii() and len(word) <= MAX_SOCKS_WORD):
-            raise _bad(
-                source, f" For SOCKS, user and password are at most {MAX_SOCKS_WORD} ASCII letters."
-            )
+            raise _bad(source, f" For SOCKS, user and password are at most {MAX_SOCKS_WORD} ASCII letters.")
     scheme = "http" if parts.scheme == "http" else "socks5"
     netloc = parts.netloc.removesuffix(":") + (f":{DEFAULT_PORTS[scheme]}" if port is None else "")
     return SecretText(f"{scheme}://{netloc}")
