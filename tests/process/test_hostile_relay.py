@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ CONNECT = re.compile(r"connect\(\d+, \{sa_family=AF_INET6?, sin6?_port=htons\((\
 
 @pytest.mark.needs("strace")
 async def test_an_agent_that_is_asked_for_ten_thousand_other_ports_connects_to_none(tmp_path: Path) -> None:
+    if subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("strace may trace nobody here: the system forbids ptrace")
     folder = tmp_path / "relay"
     folder.mkdir()
     trace = tmp_path / "trace"
