@@ -100,6 +100,10 @@ def test_any_text_is_a_spec_or_refused(text: str) -> None:
     assert parse_spec(str(spec)) == spec
 
 
+def test_a_target_is_what_is_dialled_whatever_the_spec_says_besides() -> None:
+    assert parse_spec("1:db:2").target == parse_spec("3:db:2,probe=5").target == ("db", 2)
+
+
 def test_several_specs_keep_their_order() -> None:
     assert parse_specs(["2:b:20", "1:a:10"]) == (Spec(2, "b", 20), Spec(1, "a", 10))
     assert parse_specs([]) == ()
