@@ -23,7 +23,7 @@ from aditus.net import ws
 from aditus.net.mux import Mux, MuxStream, Resources, SessionOwner
 from aditus.net.proxy import ProxyFailed
 from aditus.net.reach import Stuck, reach
-from aditus.net.tls import refuses_ours, says_time
+from aditus.net.tls import is_of_tomorrow, refuses_ours, says_time
 from aditus.wire.errors import CloseCode, ResetReason
 from aditus.wire.events import ChallengeReceived, Event
 from aditus.wire.frames import Offer, Role, attach_message
@@ -286,7 +286,8 @@ class Link:
                 f"The certificate of {where} is not trusted: {why}.",
                 remedy=CLOCK_REMEDY,
             )
-            return LinkFailure(failure)  # not hopeless: machines start before they know the time
+            # One of tomorrow is not hopeless: machines start before they know the time.
+            return LinkFailure(failure, tls=not is_of_tomorrow(error))
         if isinstance(error, ssl.SSLCertVerificationError):
             failure = AditusError(
                 Code.UNAVAILABLE,

@@ -45,6 +45,11 @@ def says_time(error: ssl.SSLCertVerificationError) -> str:
     return f"{error.verify_message} by the clock of this machine, which says {now}"
 
 
+def is_of_tomorrow(error: ssl.SSLCertVerificationError) -> bool:
+    """Whether a certificate is not valid yet by our clock, which is likely to be behind."""
+    return error.verify_code == _NOT_YET_VALID
+
+
 _NOT_YET_VALID, _EXPIRED = 9, 10  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 _ABOUT_OURS = frozenset(
     {

@@ -99,7 +99,7 @@ def _keep_private() -> None:
         import resource
     except ImportError:  # Windows has neither
         return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     if sys.platform.startswith("linux"):
         with contextlib.suppress(AttributeError, OSError):  # a libc without it: the limit has to do
             ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
