@@ -155,6 +155,16 @@ async def test_a_relay_that_asks_to_wait_is_asked_again_later(
         assert all(least <= delay <= most for delay in tries.delays)
 
 
+async def test_a_crowd_that_is_told_the_same_second_does_not_come_back_together(lan: Lan) -> None:
+    crowd = [Tries() for _ in range(40)]
+    async with lan.relay(*[refuse(503, "draining", Retry_After="1")] * len(crowd), serve) as relay:
+        agents = [lan.agent(relay, tries=tries) for tries in crowd]
+        await until(lambda: not any(running.agent.not_ready() for running in agents), "all are attached")
+    delays = sorted(delay for tries in crowd for delay in tries.delays)
+    assert delays[0] >= 1
+    assert delays[-1] - delays[0] >= 2
+
+
 async def test_waiting_as_told_is_no_failure(lan: Lan) -> None:
     async with lan.relay(*[refuse(403, "suspended")] * 30, serve) as relay:
         running = lan.agent(relay)
@@ -549,6 +559,26 @@ async def test_when_a_relay_leaves_the_agent_attaches_again_first_and_its_stream
             assert await there.rest() == b""
             there.finish()
             await asyncio.wait_for(left.wait(), 20)
+
+
+async def test_with_a_second_relay_the_agent_offers_a_leaving_one_nothing_at_once(lan: Lan) -> None:
+    both_attached, left = asyncio.Event(), asyncio.Event()
+
+    async def leaves(wire: Wire, asked: Mapping[str, str]) -> None:
+        await register(wire, asked)
+        await both_attached.wait()
+        await wire.say(frames.encode_goaway(60, "drain"))
+        assert frames.decode_offer(0, await hears(wire, FrameType.OFFER)) == frames.Offer(2, ())
+        await wire.say(frames.encode_status(frames.Status(2, ())))
+        assert (await wire.closed())[0] == 1001
+        left.set()
+
+    async with lan.relay(leaves, refuse(503, "draining")) as one, lan.relay(serve) as two:
+        running = lan.agent(one, two)
+        await until(lambda: [row.state for row in running.agent.rows()] == ["attached"] * 2, "both links")
+        both_attached.set()
+        await asyncio.wait_for(left.wait(), 20)
+        assert not running.agent.not_ready()
 
 
 async def test_a_relay_that_leaves_as_soon_as_it_lets_in_is_not_asked_without_a_pause(lan: Lan) -> None:
