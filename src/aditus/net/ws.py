@@ -6,6 +6,7 @@ pass, is refused here.
 """
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
@@ -318,10 +319,14 @@ async def dial(
     `ssl.SSLError`, `ProxyFailed`). No redirects are followed: the Authorization header would travel along.
     """
 
+    sockets: list[socket.socket] = []
+
     async def connected(there: picows.url.WSParsedURL) -> socket.socket:
         if proxy is None:
-            return await tcp.dial(there.host, there.port)
-        return await way_out.dial(proxy, there.host, there.port)
+            sockets.append(await tcp.dial(there.host, there.port))
+        else:
+            sockets.append(await way_out.dial(proxy, there.host, there.port))
+        return sockets[0]
 
     def listener(_request: picows.WSUpgradeRequest, response: picows.WSUpgradeResponse) -> WebSocket:
         if response.headers.get("Sec-WebSocket-Protocol") != SUBPROTOCOL:
@@ -346,6 +351,7 @@ async def dial(
             ssl_outgoing_bio_size=ENCRYPTED,
         )
     except picows.WSHandshakeError as error:
+        await _closed(sockets[0])
         if error.response is None:
             raise NotAditus("the server does not answer in HTTP/1.1") from error
         wanted = says_certificate(int(error.response.status), error.raw_body or b"")
@@ -353,6 +359,15 @@ async def dial(
     if not isinstance(websocket, WebSocket):  # picows answers (transport, None) when the peer hangs up
         raise HungUp("the connection was closed during the upgrade")
     return websocket
+
+
+async def _closed(sock: socket.socket) -> None:
+    """Hurry picows, which closes it in its own time: a program that ends now is to leave nothing open."""
+    with contextlib.suppress(OSError, TimeoutError):  # it is closed, or will be
+        sock.shutdown(socket.SHUT_RDWR)
+        async with asyncio.timeout(CLOSE_SECONDS):
+            while sock.fileno() >= 0:  # noqa: ASYNC110  no event tells: the transport is picows's own
+                await asyncio.sleep(0.001)
 
 
 def says_certificate(status: int, page: bytes) -> bool:
