@@ -160,7 +160,9 @@ async def test_a_crowd_that_is_told_the_same_second_does_not_come_back_together(
     async with lan.relay(*[refuse(503, "draining", Retry_After="1")] * len(crowd), serve) as relay:
         agents = [lan.agent(relay, tries=tries) for tries in crowd]
         await until(lambda: not any(running.agent.not_ready() for running in agents), "all are attached")
-    delays = sorted(delay for tries in crowd for delay in tries.delays)
+        delays = sorted(delay for tries in crowd for delay in tries.delays)
+        await lan.stop()
+    assert len(delays) == len(crowd)
     assert delays[0] >= 1
     assert delays[-1] - delays[0] >= 2
 
