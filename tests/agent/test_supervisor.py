@@ -156,7 +156,7 @@ async def test_a_relay_that_asks_to_wait_is_asked_again_later(
 
 
 async def test_a_crowd_that_is_told_the_same_second_does_not_come_back_together(lan: Lan) -> None:
-    crowd = [Tries() for _ in range(40)]
+    crowd = [Tries() for _ in range(20)]
     async with lan.relay(*[refuse(503, "draining", Retry_After="1")] * len(crowd), serve) as relay:
         agents = [lan.agent(relay, tries=tries) for tries in crowd]
         await until(lambda: not any(running.agent.not_ready() for running in agents), "all are attached")
