@@ -15,7 +15,7 @@ from aditus.agent.status import LinkRow
 from aditus.domain.errors import AditusError
 from aditus.domain.ports import Signer
 from aditus.domain.spec import Spec
-from aditus.net.link import Backoff, Follow, Link, LinkFailure, within_grace
+from aditus.net.link import Backoff, Follow, Link, LinkFailure
 from aditus.net.mux import Resources
 from aditus.telemetry.agent_metrics import AgentFigures, LinkFigures
 from aditus.telemetry.log import fields
@@ -109,7 +109,8 @@ class Agent:
                 tasks.create_task(self._drain(attachment))
                 brief = time.time() - keeper.since < BRIEF_SECONDS
                 keeper.enter("waiting", "drain")
-                await self._pause(keeper.backoff.next() if brief else within_grace(attachment.grace))
+                delay = keeper.backoff.next()  # its other agents do the same
+                await self._pause(delay if brief else min(delay, attachment.grace / 2))
             except LinkFailure as failure:
                 keeper.attachment = None
                 self._forget(attachment)

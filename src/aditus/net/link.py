@@ -429,11 +429,6 @@ _KEY_REFUSALS = {
 }
 
 
-def within_grace(grace: float) -> float:
-    """Seconds until an agent attaches again whose relay leaves in `grace`: its other agents do the same."""
-    return random.uniform(0, min(FIRST_RETRY_SECONDS, grace / 2))  # noqa: S311
-
-
 def _jittered(seconds: float) -> float:
     return seconds * random.uniform(0.8, 1.2)  # noqa: S311
 
