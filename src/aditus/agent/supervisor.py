@@ -109,8 +109,8 @@ class Agent:
                 tasks.create_task(self._drain(attachment))
                 brief = time.time() - keeper.since < BRIEF_SECONDS
                 keeper.enter("waiting", "drain")
-                delay = keeper.backoff.next()  # its other agents do the same
-                await self._pause(delay if brief else min(delay, attachment.grace / 2))
+                first = keeper.backoff.next()  # its other agents do the same
+                await self._pause(first if brief else min(first, attachment.grace / 2))
             except LinkFailure as failure:
                 keeper.attachment = None
                 self._forget(attachment)
