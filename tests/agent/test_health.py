@@ -29,9 +29,8 @@ async def test_a_spec_that_is_probed_is_known_to_fail_before_any_app_comes(site:
     key, port, closed = site.make_key(), free_port(), free_port()
     spec = f"{port}:{LOOPBACK}:{closed},probe=3600"
     running = site.start_agent(key, spec)
-    await site.attached(key)
-    await until(running.agent.not_ready, "the probe fails")
-    assert running.agent.not_ready() == [f"spec {spec}: target-refused"]
+    why = [f"spec {spec}: target-refused"]
+    await until(lambda: running.agent.not_ready() == why, "it is attached, and the probe has failed")
     assert scraped(running)[f'aditus_agent_spec_up{{port="{port}"}}'] == 0
 
 
@@ -45,15 +44,13 @@ async def test_a_probe_comes_and_leaves_and_says_so_where_it_is_expected_to(site
         )
         assert await (await plain.accept()).rest() == b""
         assert await (await greeted.accept()).rest() == SIGNATURE + b"\x20\x00\x00\x00"
-        await site.attached(key)
-        assert not running.agent.not_ready()
+        await until(lambda: not running.agent.not_ready(), "it is attached, and nothing fails")
 
 
 async def test_other_specs_are_not_tried_by_the_agent(site: Site) -> None:
     key, port, closed = site.make_key(), free_port(), free_port()
     running = site.start_agent(key, f"{port}:{LOOPBACK}:{closed}")
-    await site.attached(key)
-    assert not running.agent.not_ready()
+    await until(lambda: not running.agent.not_ready(), "it is attached, and nothing is known to fail")
 
 
 async def test_figures_tell_what_passed_and_what_failed(site: Site) -> None:

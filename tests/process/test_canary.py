@@ -104,7 +104,7 @@ def test_an_agent_that_works_and_then_is_revoked(server: Server, loud: tuple[Pat
 
 
 def test_keys_that_are_refused(server: Server, loud: tuple[Path, tuple[str, ...]], tmp_path: Path) -> None:
-    key, (log, options) = server.generate("refused"), loud
+    key, (log, options) = server.generate("canary-refused"), loud
     parsed = parse_access_key(key.secret.reveal())
     wrong = Key(
         key.access_key_id, key.url, format_access_key(parsed.region, parsed.key_id, parsed.secret[::-1])
