@@ -12,7 +12,7 @@ from aditus.crypto.tokens import token_hash
 from aditus.domain.keytext import format_token
 from aditus.domain.model import AccessKey, AuditEvent, Caller, Cut, KeyState, Region, Role, Subscription
 from aditus.domain.policy import key_verdict
-from aditus.domain.relays import KeyChanges, PortStatus, RelayKey, StreamView, TunnelView
+from aditus.domain.relays import KeyChanges, PortStatus, RelayKey, SidecarView, StreamView, TunnelView
 from aditus.store import keys, people, regions, subscriptions
 from aditus.store.database import Database
 from aditus.store.schema import access_keys, key_secrets, roles
@@ -41,6 +41,7 @@ class Relays:
     told: list[KeyChanges] = field(default_factory=list)
     known: dict[str, RelayKey] = field(default_factory=dict)
     live: list[TunnelView] = field(default_factory=list)
+    attached_sidecars: list[SidecarView] = field(default_factory=list)
 
     def attach(self, key: AccessKey, *ports: int, streams: int = 0) -> TunnelView:
         """Put up a tunnel, as an agent with this key would."""
@@ -93,6 +94,9 @@ class Relays:
             for tunnel in self.tunnels(subscription_id)
             for number in range(tunnel.streams)
         ]
+
+    def sidecars(self, subscription_id: str) -> Sequence[SidecarView]:
+        return [one for one in self.attached_sidecars if one.subscription_id == subscription_id]
 
     def cut_tunnel(self, subscription_id: str, tunnel_id: str) -> bool:
         kept = [tunnel for tunnel in self.live if tunnel.tunnel_id != tunnel_id]

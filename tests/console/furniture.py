@@ -191,4 +191,6 @@ class Furniture:
             *(line("source"), now - 2, now - 1, 3, 4, 0.5, line("reason")),
         )
         refusals = KeyRefusal(key.key_id, line("reason"), line("source"), 3)
-        plane.services.reports.take(REGION, RelayReport((use,), (record,), (refusals,)))
+        plane.services.reports.take(
+            REGION, RelayReport(uses=(use,), streams=(record,), key_refusals=(refusals,))
+        )

@@ -1,10 +1,11 @@
 """What relays tell."""
 
-from aditus.domain.relays import KeyRefusal, KeyUse, RelayReport, StrangerRefusal
+from aditus.domain.relays import CredentialUse, KeyRefusal, KeyUse, RelayReport, StrangerRefusal
 
 
 def test_a_report_says_whether_there_is_anything_in_it() -> None:
     assert not RelayReport()
     assert RelayReport(uses=(KeyUse("k", bytes(32), 0.0, "", "", ""),))
+    assert RelayReport(credential_uses=(CredentialUse("c", 0.0, "", ""),))
     assert RelayReport(key_refusals=(KeyRefusal("k", "expired", "", 1),))
     assert RelayReport(stranger_refusals=(StrangerRefusal(1, "", "bad-proof", 1),))

@@ -2,7 +2,7 @@
 
 Every time is a `float` of Unix seconds (UTC). Every `*_id` is made by us, base62 and never reused;
 `access_key_id` alone is the user's own name for a key. No value here holds a secret but
-`NewAccessKey`, which exists for one answer only.
+`NewAccessKey`, `NewAppCredential` and `NewApiToken`, which exist for one answer only.
 """
 
 from dataclasses import dataclass, field
@@ -13,6 +13,8 @@ from aditus.domain.keytext import SecretText
 
 DEFAULT_KEY_QUOTA = 500
 """Unrevoked keys of one subscription in one region, unless its quota row says otherwise."""
+MAX_CREDENTIALS = 2
+"""Credentials of one app that are not revoked: one in use, and one to take its place."""
 
 
 class KeyState(StrEnum):
@@ -141,6 +143,29 @@ class App:
 
 
 @dataclass(frozen=True, slots=True)
+class AppCredential:
+    """The record of an app's credential, without its secret (which the server does not have)."""
+
+    credential_id: str
+    app_id: str
+    created_at: float
+    created_by: str
+    revoked_at: float | None = None
+    revoked_by: str = ""
+    last_used_at: float | None = None  # no older than a minute while a sidecar is attached
+    last_used_from: str = ""
+    last_used_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewAppCredential:
+    """A credential just made, with the secret that is shown this once. Never stored, never logged."""
+
+    credential: AppCredential
+    secret: SecretText
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """What a revoke (or suspend) cut, or in a dry run would cut, on the relays that answered."""
 
@@ -191,6 +216,7 @@ class AppStatus:
     app: App
     tunnels: int
     ports: tuple[int, ...]
+    sidecars: int = 0  # of it that are attached now
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aditus.domain.model import Cut
-from aditus.domain.relays import KeyChanges, StreamView, TunnelView
+from aditus.domain.relays import KeyChanges, SidecarView, StreamView, TunnelView
 
 
 class KeySource(Protocol):
-    """Where relays learn which keys there are. Reads SQL: never to be called on a relay's loop."""
+    """Where relays learn which keys and apps there are. Reads SQL: never to be called on a relay's loop."""
 
     def epoch(self, region: str) -> int:
-        """The region's epoch: it rises by one with every change of any of its keys."""
+        """The region's epoch: it rises by one with every change of any of its keys, or of an app."""
         ...
 
     def changes(self, region: str, since: int) -> KeyChanges:
-        """All keys changed after epoch `since` (0: all worth knowing, dead keys of 30 days included)."""
+        """All keys and apps changed after epoch `since` (0: all worth knowing, dead ones of 30 days too)."""
         ...
 
 
@@ -29,7 +29,7 @@ class LiveRelays(Protocol):
     """What the control plane needs of the relays that run now."""
 
     def keys_changed(self, changes: KeyChanges, committed_at: float) -> Sequence[Cut]:
-        """Apply committed changes and cut what they forbid, before returning.
+        """Apply committed changes of keys and apps, and cut what they forbid, before returning.
 
         `committed_at` is `time.monotonic()` right after the commit; one `Cut` per key that lost its
         right to tunnels, in the order of `changes.keys`.
@@ -46,6 +46,10 @@ class LiveRelays(Protocol):
 
     def streams(self, subscription_id: str) -> Sequence[StreamView]:
         """The live streams of a subscription, oldest first."""
+        ...
+
+    def sidecars(self, subscription_id: str) -> Sequence[SidecarView]:
+        """The live sidecars of a subscription's apps, oldest first."""
         ...
 
     def cut_tunnel(self, subscription_id: str, tunnel_id: str) -> bool:

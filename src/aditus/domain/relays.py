@@ -34,12 +34,34 @@ class RelayKey:
 
 
 @dataclass(frozen=True, slots=True)
+class RelayCredential:
+    """One credential of an app: a raw Ed25519 public key of 32 bytes, and whether it was revoked."""
+
+    credential_id: str
+    public_key: bytes
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RelayApp:
+    """All that a relay knows of an app. One that was deleted has no key, and revoked credentials alone."""
+
+    app_id: str
+    name: str
+    subscription_id: str
+    key_id: str  # its association; empty: none
+    region: str  # of that key
+    credentials: tuple[RelayCredential, ...]  # of the revoked ones those that are remembered
+
+
+@dataclass(frozen=True, slots=True)
 class KeyChanges:
-    """The keys of a region that changed after an epoch, up to and with `epoch`."""
+    """The keys and apps of a region that changed after an epoch, up to and with `epoch`."""
 
     region: str
     epoch: int
     keys: tuple[RelayKey, ...]
+    apps: tuple[RelayApp, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +87,16 @@ class KeyUse:
     source: str  # the address that it came from
     instance: str  # 32 hex digits
     version: str  # of the agent's program
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialUse:
+    """A sidecar is attached with this credential of an app, or was just now."""
+
+    credential_id: str
+    at: float
+    source: str  # the address that it came from
+    version: str  # of the sidecar's program
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +146,14 @@ class RelayReport:
     """What a relay saw since its last report, for the control plane to keep. Bounded by the relay."""
 
     uses: tuple[KeyUse, ...] = ()
+    credential_uses: tuple[CredentialUse, ...] = ()
     streams: tuple[StreamRecord, ...] = ()
     key_refusals: tuple[KeyRefusal, ...] = ()
     stranger_refusals: tuple[StrangerRefusal, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.uses or self.streams or self.key_refusals or self.stranger_refusals)
+        uses, refusals = self.uses or self.credential_uses, self.key_refusals or self.stranger_refusals
+        return bool(uses or self.streams or refusals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +164,11 @@ class PortStatus:
     accepted: bool
     verdict: str  # token of `wire.frames.Verdict`, lower case with hyphens
     detail: str = ""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether sidecars reach it: what keeps a listener from a port is no reason against it."""
+        return self.verdict != "port-not-allowed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +193,24 @@ class TunnelView:
     bytes_out: int
     rtt_ms: float | None = None
     old_secret: bool = False  # its key was rotated, and it still uses the secret before
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarView:
+    """One live attachment of a sidecar, as a relay sees it. Bytes are payload: in = from the app."""
+
+    app_id: str
+    subscription_id: str
+    credential_id: str
+    instance: str  # 32 hex digits
+    slot: int
+    version: str  # of its program
+    host: str
+    peer: str  # the address it came from
+    attached_at: float
+    ports: tuple[int, ...]  # that it was told it can reach
+    streams: int
+    streams_total: int
+    bytes_in: int
+    bytes_out: int
+    rtt_ms: float | None = None

@@ -11,7 +11,7 @@ from aditus.domain.happenings import TunnelChange
 from aditus.domain.model import Cut
 from aditus.domain.policy import Denied, expiry_warning, port_verdict
 from aditus.domain.ports import Verifier
-from aditus.domain.relays import KeyChanges, KeyUse, PortStatus, RelayKey, StreamView, TunnelView
+from aditus.domain.relays import KeyChanges, KeyUse, PortStatus, RelayKey, SidecarView, StreamView, TunnelView
 from aditus.net import ws
 from aditus.net.door import Door
 from aditus.net.mux import Resources
@@ -174,6 +174,10 @@ class Relay:
     def streams(self, subscription_id: str) -> list[StreamView]:
         """The live streams of a subscription, by tunnel, oldest first."""
         return [view for tunnel in self._of(subscription_id) for view in views.stream_views(tunnel)]
+
+    def sidecars(self, subscription_id: str) -> list[SidecarView]:
+        """The live sidecars of a subscription's apps, oldest first."""
+        return []
 
     def cut_tunnel(self, subscription_id: str, tunnel_id: str) -> bool:
         """End one tunnel; its agent will be back. False: there is no such tunnel."""

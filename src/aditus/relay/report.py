@@ -3,7 +3,7 @@
 import time
 from collections import deque
 
-from aditus.domain.relays import KeyRefusal, KeyUse, RelayReport, StrangerRefusal, StreamRecord
+from aditus.domain.relays import CredentialUse, KeyRefusal, KeyUse, RelayReport, StrangerRefusal, StreamRecord
 
 MAX_STREAMS = 20_000
 """Finished streams that wait to be taken; when it is more, the oldest are dropped and counted."""
@@ -19,6 +19,7 @@ class Reporter:
         self.dropped_streams = 0
         """Stream records that nobody took in time, since the start."""
         self._uses: dict[tuple[str, bytes], KeyUse] = {}
+        self._credential_uses: dict[str, CredentialUse] = {}
         self._streams: deque[StreamRecord] = deque()
         self._key_refusals: dict[tuple[str, str, str], int] = {}
         self._strangers: dict[tuple[int, str, str], int] = {}
@@ -26,6 +27,10 @@ class Reporter:
     def used(self, use: KeyUse) -> None:
         """A key was used; of several uses of one secret the last counts."""
         self._uses[use.key_id, use.public_key] = use
+
+    def used_credential(self, use: CredentialUse) -> None:
+        """A credential was used; of several uses the last counts."""
+        self._credential_uses[use.credential_id] = use
 
     def finished(self, record: StreamRecord) -> None:
         """A stream is over."""
@@ -54,11 +59,13 @@ class Reporter:
         """All that was collected since the last time."""
         report = RelayReport(
             tuple(self._uses.values()),
+            tuple(self._credential_uses.values()),
             tuple(self._streams),
             tuple(KeyRefusal(*entry, count) for entry, count in self._key_refusals.items()),
             tuple(StrangerRefusal(*entry, count) for entry, count in self._strangers.items()),
         )
         self._uses.clear()
+        self._credential_uses.clear()
         self._streams.clear()
         self._key_refusals.clear()
         self._strangers.clear()

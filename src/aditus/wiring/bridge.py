@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from aditus.domain.errors import AditusError, Code
 from aditus.domain.model import Cut
-from aditus.domain.relays import KeyChanges, StreamView, TunnelView
+from aditus.domain.relays import KeyChanges, SidecarView, StreamView, TunnelView
 from aditus.relay.relay import Relay
 from aditus.telemetry.server_metrics import ServerMetrics
 
@@ -45,6 +45,9 @@ class LocalRelay:
 
     def streams(self, subscription_id: str) -> Sequence[StreamView]:
         return self._call(lambda: self._relay.streams(subscription_id))
+
+    def sidecars(self, subscription_id: str) -> Sequence[SidecarView]:
+        return self._call(lambda: self._relay.sidecars(subscription_id))
 
     def cut_tunnel(self, subscription_id: str, tunnel_id: str) -> bool:
         return self._call(lambda: self._relay.cut_tunnel(subscription_id, tunnel_id))
