@@ -20,8 +20,9 @@ class RecordedStream(MuxStream):
     def receive_buffer(self) -> memoryview:
         return self.buffer
 
-    def send(self, data: memoryview) -> None:
+    def send(self, data: memoryview) -> bool:
         self.said += data
+        return True
 
     def accept(self) -> None:
         self.calls.append("accept")
@@ -61,3 +62,6 @@ class RecordedEnd:
 
     def relieved(self) -> None:
         self.calls.append("relieved")
+
+    def sent(self, size: int) -> None:
+        self.calls.append(f"sent {size}")

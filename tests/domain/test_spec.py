@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aditus.domain.errors import AditusError, Code
-from aditus.domain.spec import Spec, parse_spec, parse_specs
+from aditus.domain.spec import MAX_ALIASES, Spec, parse_spec, parse_specs
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,7 @@ from aditus.domain.spec import Spec, parse_spec, parse_specs
         ("db:5432,proxy-protocol", Spec(5432, "db", 5432, proxy_protocol=True)),
         ("1:[::1]:2,probe=30", Spec(1, "::1", 2, probe_seconds=30)),
         ("1:db:2,probe=5,proxy-protocol", Spec(1, "db", 2, True, 5)),
+        ("1:db:2,alias=orders-2", Spec(1, "db", 2, alias="orders-2")),
     ],
 )
 def test_a_spec_has_an_app_port_a_host_and_a_port(text: str, spec: Spec) -> None:
@@ -66,6 +67,12 @@ def test_a_spec_has_an_app_port_a_host_and_a_port(text: str, spec: Spec) -> None
         ("1:db:2,probe", "unknown, or there twice"),
         ("1:db:2,probe=9,probe=9", "unknown, or there twice"),
         ("1:db:2,proxy-protocol,proxy-protocol", "unknown, or there twice"),
+        ("1:db:2,alias=a,alias=b", "unknown, or there twice"),
+        ("1:db:2,alias=", "beginning with a letter"),
+        ("1:db:2,alias=Orders", "beginning with a letter"),
+        ("1:db:2,alias=5432", "beginning with a letter"),
+        ("1:db:2,alias=a-", "beginning with a letter"),
+        (f"1:db:2,alias={'a' * 33}", "beginning with a letter"),
         ("1:db:2,probe=4", "5 to 86400 seconds"),
         ("1:db:2,probe=86401", "5 to 86400 seconds"),
         ("1:db:2,probe=٣٠", "5 to 86400 seconds"),
@@ -83,11 +90,14 @@ hosts = st.from_regex(r"\A[a-z][a-z0-9_.-]{0,40}\Z") | st.ip_addresses().map(str
 ports = st.integers(1, 65535)
 
 
-@given(ports, hosts, ports, st.booleans(), st.none() | st.integers(5, 86_400))
+aliases = st.just("") | st.from_regex(r"\A[a-z]([a-z0-9-]{0,30}[a-z0-9])?\Z")
+
+
+@given(ports, hosts, ports, st.booleans(), st.none() | st.integers(5, 86_400), aliases)
 def test_a_spec_round_trips_through_its_text(
-    app_port: int, host: str, port: int, proxy_protocol: bool, probe: int | None
+    app_port: int, host: str, port: int, proxy_protocol: bool, probe: int | None, alias: str
 ) -> None:
-    spec = Spec(app_port, host, port, proxy_protocol, probe)
+    spec = Spec(app_port, host, port, proxy_protocol, probe, alias)
     assert parse_spec(str(spec)) == spec
 
 
@@ -113,3 +123,12 @@ def test_two_specs_cannot_share_an_app_port() -> None:
     with pytest.raises(AditusError, match="Two specs have the app port 5432") as caught:
         parse_specs(["db1:5432", "5432:db2:5433"])
     assert caught.value.reason == "duplicate-app-port"
+
+
+def test_an_alias_belongs_to_one_spec_of_an_agent_and_there_are_so_many() -> None:
+    with pytest.raises(AditusError, match="the same alias"):
+        parse_specs(["1:db:2,alias=a", "2:db:2,alias=a"])
+    many = [f"{port}:db:1,alias=a{port}" for port in range(1, MAX_ALIASES + 1)]
+    assert len(parse_specs(many)) == MAX_ALIASES
+    with pytest.raises(AditusError, match="at most 256 aliases"):
+        parse_specs([*many, "9999:db:1,alias=last"])

@@ -63,6 +63,10 @@ def test_the_table_of_tlvs() -> None:
         ("HELLO (dialer)", frames.TLV_HELLO_HOST),
         ("STATUS", frames.TLV_STATUS_WARNING),
         ("STATUS", frames.TLV_STATUS_PORT),
+        ("STATUS", frames.TLV_STATUS_APP_ID),
+        ("STATUS", frames.TLV_STATUS_APP),
+        ("STATUS", frames.TLV_STATUS_ALIAS),
+        ("OFFER", frames.TLV_OFFER_ALIAS),
         ("OPEN", frames.TLV_OPEN_SOURCE),
     }
 

@@ -57,10 +57,11 @@ def encode(vector: Fields) -> bytes:
             raw = {name: bytes.fromhex(f[name]) for name in ("instance", "signature")}
             return frames.encode_dialer_hello(DialerHello(**{**f, **raw, "role": Role(f["role"])}))
         case "OFFER", _:
-            return frames.encode_offer(Offer(f["revision"], tuple(f["ports"])))
+            aliases = tuple((port, alias) for port, alias in f.get("aliases", ()))
+            return frames.encode_offer(Offer(f["revision"], tuple(f["ports"]), aliases))
         case "STATUS", _:
-            ports = tuple(PortVerdict(e["port"], verdict(e["verdict"]), e["detail"]) for e in f["ports"])
-            return frames.encode_status(Status(f["revision"], ports, f["expires_at"], tuple(f["warnings"])))
+            ports = tuple(PortVerdict(**{**e, "verdict": verdict(e["verdict"])}) for e in f["ports"])
+            return frames.encode_status(Status(**{**f, "ports": ports, "warnings": tuple(f["warnings"])}))
         case "OPEN", _:
             return frames.encode_open(stream, f["port"], f["source"])
         case "DATA", _:
@@ -96,7 +97,7 @@ def decode(vector: Fields) -> Fields:
             return {**fields_of(hello), **raw}
         case "OFFER", _:
             offer = frames.decode_offer(arg, payload)
-            return {"revision": offer.revision, "ports": list(offer.ports)}
+            return {**fields_of(offer), "ports": list(offer.ports), "aliases": list(map(list, offer.aliases))}
         case "STATUS", _:
             status = frames.decode_status(arg, payload)
             ports = [{**fields_of(entry), "verdict": entry.verdict.token} for entry in status.ports]
@@ -275,6 +276,17 @@ def test_the_largest_offer_fits() -> None:
     ports = tuple(range(1, frames.MAX_PORTS + 1))
     frame = frames.encode_offer(Offer(0xFFFF_FFFF, ports))
     assert frames.decode_offer(len(ports), frame[frames.HEADER_SIZE :]) == Offer(0xFFFF_FFFF, ports)
+
+
+def test_aliases_that_no_longer_fit_are_left_out() -> None:
+    ports = tuple(range(1, frames.MAX_PORTS + 1))
+    offer = Offer(1, ports, tuple((port, f"{port:032}") for port in ports))
+    frame = frames.encode_offer(offer)
+    assert len(frame) - frames.HEADER_SIZE <= frames.MAX_CONTROL
+    read = frames.decode_offer(len(ports), frame[frames.HEADER_SIZE :])
+    assert read.ports == ports
+    assert len(read.aliases) == 377
+    assert read.aliases == offer.aliases[:377]
 
 
 def test_a_signature_covers_where_each_part_ends() -> None:

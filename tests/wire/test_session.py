@@ -503,3 +503,18 @@ def test_streams_that_die_before_their_turn_leave_no_trace() -> None:
     assert not talk.agent._schedule._ring
     assert not talk.agent._schedule._grants
     assert talk.agent_budget.spent == 0
+
+
+def test_who_watches_a_stream_is_told_what_leaves_its_queue() -> None:
+    talk = attached()
+    watched, other = talk.stream(), talk.stream()
+    talk.relay.watch(watched)
+    talk.relay.send(watched, b"w" * 5000)
+    talk.relay.send(other, b"o" * 5000)
+    assert talk.relay.sent() == []
+    talk.to_agent()
+    assert not talk.relay.quiet
+    assert talk.relay.sent() == [(watched, 5000)]
+    talk.relay.finish(watched)
+    talk.to_agent()
+    assert talk.relay.sent() == []

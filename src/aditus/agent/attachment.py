@@ -35,7 +35,7 @@ class Attachment:
     async def attach(self) -> None:
         """Dial, prove, offer, and wait for the first STATUS. Raises `LinkFailure`."""
         self._revision = 1
-        self.mux = await self.link.attach(self, Offer(1, self._dialer.ports))
+        self.mux = await self.link.attach(self, self._dialer.offer(1))
         try:
             async with asyncio.timeout(ATTACH_SECONDS):
                 while self.status is None:
@@ -53,7 +53,7 @@ class Attachment:
             self._offers_again = True
             return
         self._revision += 1
-        self.mux.session.send_offer(Offer(self._revision, self._dialer.ports))
+        self.mux.session.send_offer(self._dialer.offer(self._revision))
         self.mux.flush_soon()
 
     def cut(self, ports: set[int]) -> None:

@@ -22,6 +22,7 @@ from aditus.net.mux import MuxStream
 from aditus.net.pump import Pump
 from aditus.telemetry.log import fields
 from aditus.wire.errors import ResetReason
+from aditus.wire.frames import Offer
 
 _log = logging.getLogger(__name__)
 
@@ -94,6 +95,11 @@ class Dialer:
     def ports(self) -> tuple[int, ...]:
         """The app ports on offer, in the order of the specs."""
         return tuple(self._specs)
+
+    def offer(self, revision: int) -> Offer:
+        """All of them, as a relay is told."""
+        aliases = tuple((spec.app_port, spec.alias) for spec in self._specs.values() if spec.alias)
+        return Offer(revision, self.ports, aliases)
 
     @property
     def failing(self) -> dict[Spec, ResetReason]:

@@ -17,7 +17,8 @@ from aditus.config.surroundings import Surroundings
     cls=TibtunnelCommand,
     epilog="""\b
 A SPEC is appPort:host:port, or host:port for the same port; IPv6 stands in brackets.
-After it may follow ,proxy-protocol (tell the service the app's address) and ,probe=SECONDS (try it).
+After it may follow ,proxy-protocol (tell the service the app's address), ,probe=SECONDS (try it) and
+,alias=NAME (what apps may call it at a sidecar's proxy).
 
 \b
 Examples:

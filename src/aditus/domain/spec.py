@@ -1,6 +1,6 @@
 """Specs: what an agent offers, as people write it: `appPort:host:port`, or `host:port` for the same port.
 
-Options follow after commas: `5432:db.internal:5432,proxy-protocol,probe=30`.
+Options follow after commas: `5432:db.internal:5432,proxy-protocol,probe=30,alias=orders`.
 """
 
 import ipaddress
@@ -17,10 +17,13 @@ PROXY_PROTOCOL = "proxy-protocol"
 PROBE = "probe"
 MIN_PROBE = 5  # seconds between two probes
 MAX_PROBE = 86_400
+ALIAS = "alias"
+MAX_ALIASES = 256  # of one agent: with 1,024 ports they still fit into one frame
 
 _SPEC = re.compile(r"(?:(?P<app>[^:\[\]]*):)?(?P<host>\[[^\[\]]*\]|[^:\[\]]*):(?P<port>[^:\[\]]*)")
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,5}", re.ASCII)
+_ALIAS = re.compile(r"[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
 _ZONE = re.compile(r"[0-9A-Za-z._-]+", re.ASCII)
 
 
@@ -38,6 +41,8 @@ class Spec:
     """Tell the service the app's address, by a PROXY protocol header (version 2) before all else."""
     probe_seconds: int | None = None
     """How often to try whether the service answers; None: only apps do."""
+    alias: str = ""
+    """Another name of the app port, for apps that ask a sidecar's proxy for it."""
 
     @property
     def target(self) -> tuple[str, int]:
@@ -49,6 +54,8 @@ class Spec:
         options = [PROXY_PROTOCOL] if self.proxy_protocol else []
         if self.probe_seconds is not None:
             options.append(f"{PROBE}={self.probe_seconds}")
+        if self.alias:
+            options.append(f"{ALIAS}={self.alias}")
         return ",".join([f"{self.app_port}:{host}:{self.port}", *options])
 
 
@@ -66,8 +73,9 @@ def parse_spec(text: str) -> Spec:
 
 
 def parse_specs(texts: Iterable[str]) -> tuple[Spec, ...]:
-    """Read several specs, in order. Raises as `parse_spec`, and when two have the same app port."""
+    """Read several specs, in order. Raises as `parse_spec`, and when two have the same app port or alias."""
     specs: dict[int, Spec] = {}
+    aliases: set[str] = set()
     for spec in map(parse_spec, texts):
         if spec.app_port in specs:
             raise invalid(
@@ -76,7 +84,13 @@ def parse_specs(texts: Iterable[str]) -> tuple[Spec, ...]:
                 remedy="Give one of them another app port: appPort:host:port.",
                 field="spec",
             )
+        if spec.alias in aliases:
+            raise _refuse_alias("Two specs have the same alias; an app could not tell them apart.")
+        if spec.alias:
+            aliases.add(spec.alias)
         specs[spec.app_port] = spec
+    if len(aliases) > MAX_ALIASES:
+        raise _refuse_alias(f"An agent has at most {MAX_ALIASES} aliases.")
     return tuple(specs.values())
 
 
@@ -86,9 +100,14 @@ def _port(text: str, what: str) -> int:
     return int(text)
 
 
-def _options(texts: list[str]) -> tuple[bool, int | None]:
-    """Whether the PROXY protocol is spoken, and the seconds between two probes."""
-    proxy_protocol, probe = False, None
+def is_alias(text: str) -> bool:
+    """Whether this can be an alias: 1 to 32 of a-z, 0-9 and -, as a part of a host name, from a letter on."""
+    return _ALIAS.fullmatch(text) is not None
+
+
+def _options(texts: list[str]) -> tuple[bool, int | None, str]:
+    """Whether the PROXY protocol is spoken, the seconds between two probes, the alias."""
+    proxy_protocol, probe, alias = False, None, ""
     for text in texts:
         name, equals, value = text.partition("=")
         if text == PROXY_PROTOCOL and not proxy_protocol:
@@ -99,12 +118,16 @@ def _options(texts: list[str]) -> tuple[bool, int | None]:
                     f"{PROBE} is how often the service is tried: {MIN_PROBE} to {MAX_PROBE} seconds."
                 )
             probe = int(value)
+        elif name == ALIAS and equals and not alias:
+            if not is_alias(value):
+                raise _refuse(f"{ALIAS} is 1 to 32 of a-z, 0-9 and -, beginning with a letter.")
+            alias = value
         else:
             raise _refuse(
                 "After the address there is an option that is unknown, or there twice;"
-                f" there are {PROXY_PROTOCOL} and {PROBE}=SECONDS."
+                f" there are {PROXY_PROTOCOL}, {PROBE}=SECONDS and {ALIAS}=NAME."
             )
-    return proxy_protocol, probe
+    return proxy_protocol, probe, alias
 
 
 def _host(text: str) -> str:
@@ -131,6 +154,11 @@ def _ipv6(text: str) -> str:
     if address.scope_id is not None and not _ZONE.fullmatch(address.scope_id):
         raise _refuse("The zone of the IPv6 address (after '%') is not a name of an interface.")
     return str(address)
+
+
+def _refuse_alias(message: str) -> AditusError:
+    remedy = "Leave one of them out, or choose another name: 5432:db.internal:5432,alias=orders."
+    return invalid("bad-alias", message, remedy=remedy, field="spec")
 
 
 def _refuse(message: str) -> AditusError:

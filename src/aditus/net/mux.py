@@ -75,6 +75,10 @@ class StreamEnd(Protocol):
         """Sending may go on."""
         ...
 
+    def sent(self, size: int) -> None:
+        """So many bytes left that had to wait; told of streams that are watched."""
+        ...
+
 
 class SessionOwner(Protocol):
     """Who decides about a session: the relay's accept, the agent's link. Must not raise."""
@@ -114,10 +118,17 @@ class MuxStream:
         buffer = mux.resources.receive_buffer
         return buffer if mux.session.quiet else buffer[:SHARED_RECEIVE_SIZE]
 
-    def send(self, data: memoryview) -> None:
-        """Send bytes into the tunnel; the end is told `congested` when it should stop for now."""
+    def send(self, data: memoryview) -> bool:
+        """Send bytes into the tunnel: whether they left at once, or wait.
+
+        The end is told `congested` when it should stop for now.
+        """
         self.bytes_sent += len(data)
-        self._mux.send(self, data)
+        return self._mux.send(self, data)
+
+    def watch(self) -> None:
+        """Tell the end by `sent` when bytes leave that had to wait."""
+        self._mux.session.watch(self.number)
 
     def accept(self) -> None:
         """Tell the far side that the target answered."""
@@ -184,8 +195,8 @@ class Mux:
         self.flush_soon()
         return stream
 
-    def send(self, stream: MuxStream, data: memoryview) -> None:
-        """Send a stream's bytes: as they are when nothing else waits, else copied, in their turn."""
+    def send(self, stream: MuxStream, data: memoryview) -> bool:
+        """Send a stream's bytes: at once (True) when nothing else waits, else copied, in their turn."""
         size = len(data)
         self.bytes_sent += size
         if size > SMALL:
@@ -196,10 +207,11 @@ class Mux:
             if frame is not None:
                 self._put(frame)
                 self.flush_soon()
-                return
+                return True
         if not self.session.send(stream.number, data) and stream.end is not None:
             stream.end.congested()
         self.flush_soon()
+        return False
 
     def flush_soon(self) -> None:
         """Flush at the end of the loop's turn, if there is a reason to."""
@@ -222,6 +234,9 @@ class Mux:
         for number in session.relieved():
             if (stream := self._streams.get(number)) is not None and stream.end is not None:
                 stream.end.relieved()
+        for number, size in session.sent():
+            if (stream := self._streams.get(number)) is not None and stream.end is not None:
+                stream.end.sent(size)
         self._drop_what_is_over()
 
     def cut(self, reason: ResetReason) -> None:

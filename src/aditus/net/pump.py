@@ -152,6 +152,9 @@ class Pump(asyncio.BufferedProtocol):
         if self._transport is not None and not self._fin_sent:
             self._transport.pause_reading()
 
+    def sent(self, size: int) -> None:
+        """Bytes left. Nothing to do: what waits is bounded by `congested`."""
+
     def relieved(self) -> None:
         """The stream takes more."""
         if self._transport is not None and not self._fin_sent:

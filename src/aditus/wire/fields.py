@@ -10,6 +10,8 @@ MAX_TEXT = 255
 """Bytes of UTF-8 in any text for people."""
 MAX_NAME = 64
 """Bytes of UTF-8 in the name of a program, and in the address of who connected."""
+MAX_ALIAS = 32
+"""Bytes of UTF-8 in another name of an app port."""
 
 _TLV = struct.Struct("!HH")
 TLV_HEADER_SIZE = _TLV.size

@@ -11,7 +11,17 @@ from enum import IntEnum
 from struct import Struct, pack
 
 from aditus.wire.errors import ResetReason, Violation
-from aditus.wire.fields import MAX_NAME, TLV_HEADER_SIZE, clip, read_fixed, read_text, read_tlvs, tlvs
+from aditus.wire.fields import (
+    MAX_ALIAS,
+    MAX_NAME,
+    MAX_TEXT,
+    TLV_HEADER_SIZE,
+    clip,
+    read_fixed,
+    read_text,
+    read_tlvs,
+    tlvs,
+)
 
 SUBPROTOCOL = "aditus.v1"
 
@@ -116,8 +126,12 @@ _REASONS = {int(reason): reason for reason in ResetReason}
 # TLV types count anew in each kind of frame.
 TLV_HELLO_PROGRAM = 1
 TLV_HELLO_HOST = 2
+TLV_OFFER_ALIAS = 1
 TLV_STATUS_WARNING = 1
 TLV_STATUS_PORT = 2
+TLV_STATUS_APP_ID = 3
+TLV_STATUS_APP = 4
+TLV_STATUS_ALIAS = 5
 TLV_OPEN_SOURCE = 1
 
 
@@ -150,24 +164,29 @@ class DialerHello:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """All app ports that an agent offers, and which of its offers this is: revision (4) · ports (2 each)."""
+    """All app ports that an agent offers, and which of its offers this is.
+
+    Revision (4) · ports (2 each) · TLVs. `aliases` are other names of some of the ports.
+    """
 
     revision: int
     ports: tuple[int, ...]
+    aliases: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PortVerdict:
-    """One entry of STATUS: port (2) · verdict (1) · zero (1); `detail` travels in a TLV."""
+    """One entry of STATUS: port (2) · verdict (1) · zero (1); `detail` and `alias` travel in TLVs."""
 
     port: int
     verdict: Verdict
     detail: str = ""
+    alias: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the relay makes of an offer.
+    """What the relay makes of an offer; to a sidecar, which ports it can reach, and whose sidecar it is.
 
     Revision (4) · key expiry (8, Unix seconds, 0 = never) · entries · TLVs.
     """
@@ -176,6 +195,8 @@ class Status:
     ports: tuple[PortVerdict, ...]
     expires_at: int = 0
     warnings: tuple[str, ...] = ()
+    app_id: str = ""
+    app: str = ""  # its name
 
 
 _ACCEPTOR_HELLO = Struct("!32sIHB")
@@ -218,25 +239,40 @@ def encode_dialer_hello(hello: DialerHello) -> bytes:
 
 
 def encode_offer(offer: Offer) -> bytes:
-    ports = pack(f"!{len(offer.ports)}H", *offer.ports)
-    return _frame(FrameType.OFFER, _OFFER.pack(offer.revision) + ports, arg=len(offer.ports))
+    """The frame of an OFFER. Aliases that no longer fit into it are left out; the ports always fit."""
+    ports = _OFFER.pack(offer.revision) + pack(f"!{len(offer.ports)}H", *offer.ports)
+    aliases = [(TLV_OFFER_ALIAS, _of_port(port, clip(alias, MAX_ALIAS))) for port, alias in offer.aliases]
+    return _frame(FrameType.OFFER, _as_fits(ports, aliases), arg=len(offer.ports))
 
 
 def encode_status(status: Status) -> bytes:
     """The frame of a STATUS. Texts that no longer fit into it are left out; the verdicts always fit."""
     payload = _STATUS.pack(status.revision, status.expires_at)
     payload += b"".join(_ENTRY.pack(entry.port, entry.verdict, 0) for entry in status.ports)
-    texts = [(TLV_STATUS_WARNING, clip(warning)) for warning in status.warnings]
+    whose = ((TLV_STATUS_APP_ID, status.app_id), (TLV_STATUS_APP, status.app))
+    texts = [(kind, clip(text)) for kind, text in whose if text]
     texts += [
-        (TLV_STATUS_PORT, pack("!H", entry.port) + clip(entry.detail))
+        (TLV_STATUS_ALIAS, _of_port(entry.port, clip(entry.alias, MAX_ALIAS)))
         for entry in status.ports
-        if entry.detail
+        if entry.alias
     ]
+    texts += [(TLV_STATUS_WARNING, clip(warning)) for warning in status.warnings]
+    texts += [
+        (TLV_STATUS_PORT, _of_port(entry.port, clip(entry.detail))) for entry in status.ports if entry.detail
+    ]
+    return _frame(FrameType.STATUS, _as_fits(payload, texts), arg=len(status.ports))
+
+
+def _of_port(port: int, text: bytes) -> bytes:
+    return pack("!H", port) + text
+
+
+def _as_fits(payload: bytes, texts: list[tuple[int, bytes]]) -> bytes:
     for kind, value in texts:
         if len(payload) + TLV_HEADER_SIZE + len(value) > MAX_CONTROL:
             break
         payload += tlvs([(kind, value)])
-    return _frame(FrameType.STATUS, payload, arg=len(status.ports))
+    return payload
 
 
 def encode_open(stream: int, port: int, source: str = "") -> bytes:
@@ -358,9 +394,15 @@ def decode_dialer_hello(payload: bytes) -> DialerHello:
 def decode_offer(count: int, payload: bytes) -> Offer:
     if count > MAX_PORTS:
         raise Violation(f"OFFER of {count} ports is over the limit of {MAX_PORTS}")
-    revision, *ports = read_fixed(Struct(f"!I{count}H"), payload, whole=True)
+    layout = Struct(f"!I{count}H")
+    revision, *ports = read_fixed(layout, payload)
     _check_ports(ports)
-    return Offer(revision, tuple(ports))
+    aliases = tuple(
+        _read_of_port(value, MAX_ALIAS)
+        for kind, value in read_tlvs(payload[layout.size :])
+        if kind == TLV_OFFER_ALIAS
+    )
+    return Offer(revision, tuple(ports), aliases)
 
 
 def decode_status(count: int, payload: bytes) -> Status:
@@ -372,20 +414,31 @@ def decode_status(count: int, payload: bytes) -> Status:
         raise Violation("STATUS ends within its entries")
     warnings: list[str] = []
     details: dict[int, str] = {}
+    aliases: dict[int, str] = {}
+    whose = {TLV_STATUS_APP_ID: "", TLV_STATUS_APP: ""}
     for kind, value in read_tlvs(payload[end:]):
         if kind == TLV_STATUS_WARNING:
             warnings.append(read_text(value))
+        elif kind in whose:
+            whose[kind] = read_text(value)
         elif kind == TLV_STATUS_PORT:
-            if len(value) < 2:
-                raise Violation("STATUS has a port detail without its port")
-            details[int.from_bytes(value[:2])] = read_text(value[2:])
+            details.update([_read_of_port(value, MAX_TEXT)])
+        elif kind == TLV_STATUS_ALIAS:
+            aliases.update([_read_of_port(value, MAX_ALIAS)])
     entries = []
     for port, verdict, zero in _ENTRY.iter_unpack(payload[_STATUS.size : end]):
         if zero or verdict not in _VERDICTS:
             raise Violation(f"STATUS has verdict {verdict}, and then {zero}")
-        entries.append(PortVerdict(port, _VERDICTS[verdict], details.get(port, "")))
+        entries.append(PortVerdict(port, _VERDICTS[verdict], details.get(port, ""), aliases.get(port, "")))
     _check_ports([entry.port for entry in entries])
-    return Status(revision, tuple(entries), expires_at, tuple(warnings))
+    return Status(revision, tuple(entries), expires_at, tuple(warnings), *whose.values())
+
+
+def _read_of_port(value: bytes, limit: int) -> tuple[int, str]:
+    """A port, and a text that is about it."""
+    if len(value) < 2:
+        raise Violation("a text about a port does not name it")
+    return int.from_bytes(value[:2]), read_text(value[2:], limit)
 
 
 def decode_open(port: int, payload: bytes) -> str:

@@ -80,6 +80,7 @@ class Session:
         self._goaway: bytes | None = None  # sent, or to be sent after the handshake
         self._goaway_received = False
         self._relieved: list[int] = []
+        self._sent: list[tuple[int, int]] = []
         self._over: list[int] = []
 
     @classmethod
@@ -224,13 +225,22 @@ class Session:
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing waits to be sent, and `relieved` and `over` have no streams to name."""
-        return self._schedule.idle and not (self._relieved or self._over)
+        """Whether nothing waits to be sent, and `relieved`, `sent` and `over` have no streams to name."""
+        return self._schedule.idle and not (self._relieved or self._sent or self._over)
 
     def relieved(self) -> list[int]:
         """The streams whose callers may send again; each is named once."""
         names, self._relieved = self._relieved, []
         return names
+
+    def watch(self, number: int) -> None:
+        """Tell by `sent` what leaves the queue of this stream."""
+        self._streams[number].watched = True
+
+    def sent(self) -> list[tuple[int, int]]:
+        """Which watched streams sent how many bytes of their queues since the last call, in that order."""
+        sizes, self._sent = self._sent, []
+        return sizes
 
     def over(self) -> list[int]:
         """The streams that were forgotten since the last call: nothing more comes from or goes to them."""
@@ -258,6 +268,8 @@ class Session:
             if stream.congested and stream.queued < RELIEVED_BELOW:
                 stream.congested = False
                 self._relieved.append(stream.number)
+            if stream.watched and len(frame) > HEADER_SIZE:
+                self._sent.append((stream.number, len(frame) - HEADER_SIZE))
             if stream.finished:
                 self._forget(stream)
         return frame

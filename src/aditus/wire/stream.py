@@ -79,6 +79,7 @@ class Stream:
         "remote_may_send",
         "scheduled",
         "state",
+        "watched",
         "window",
     )
 
@@ -92,6 +93,7 @@ class Stream:
         self.queued = 0  # bytes in `queue` that were not sent yet
         self.ending = False  # FIN waits behind the queue
         self.congested = False  # the driver was told to stop for now
+        self.watched = False  # the driver is told what leaves the queue
         self.grant = 0  # credit that waits to be sent as WINDOW
         self.deficit = 0  # bytes this stream may still send in its turn
         self.scheduled = False  # it is in the scheduler's ring
