@@ -22,7 +22,8 @@ from aditus.config.serve import ServeOptions, serve_config
 from aditus.config.surroundings import Surroundings
 from aditus.control.api.app import create_app
 from aditus.control.service.services import Services
-from aditus.telemetry.agent_metrics import AgentFigures, AgentMetrics, LinkFigures
+from aditus.telemetry.agent_metrics import AgentFigures, AgentMetrics
+from aditus.telemetry.link_metrics import LinkFigures
 from aditus.telemetry.server_metrics import ServerMetrics
 from aditus.wiring import banner
 

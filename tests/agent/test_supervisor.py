@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from aditus.agent.settings import FAILURES_BEFORE_FIRST_ATTACH, AgentSettings
+from aditus.agent.settings import AgentSettings
 from aditus.agent.supervisor import Agent
 from aditus.crypto import devca
 from aditus.crypto.keys import generate_pair, random_id
@@ -25,6 +25,7 @@ from aditus.domain.errors import Code
 from aditus.domain.keytext import format_access_key, parse_access_key
 from aditus.domain.spec import parse_specs
 from aditus.net import tls
+from aditus.net.links import FAILURES_BEFORE_FIRST_ATTACH
 from aditus.net.mux import Resources
 from aditus.wire import frames
 from aditus.wire.errors import ResetReason
@@ -287,7 +288,7 @@ async def test_an_attached_agent_outlives_a_certificate_that_expired_meanwhile(l
         tries = Tries(limit=15)
         running = lan.agent(relay, tries=tries)
         await until(lambda: relay.asked, "the first attach")
-        running.agent._keepers[0].link.tls = tls.client_context()  # trusts it no more
+        running.agent._links.keepers[0].link.tls = tls.client_context()  # trusts it no more
         await tries.over.wait()
         assert running.runs
 

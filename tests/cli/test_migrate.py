@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from aditus.agent.status import StatusView
 from aditus.config.connect import ConnectConfig
+from aditus.net.status import StatusView
 from aditus.wiring import connect as wiring
 from tests.cli.run import SECRET, run
 

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from aditus.agent.status import LinkRow
 from aditus.cli import statusline
 from aditus.cli.statusline import StatusLine, duration
+from aditus.net.status import LinkRow
 
 NOW = 1_700_000_000.0
 WIDTH = 80

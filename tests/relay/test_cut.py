@@ -196,7 +196,7 @@ async def test_the_agent_is_told_when_its_key_expires(site: Site) -> None:
         running = site.start_agent(key, f"{free_port()}:{LOOPBACK}:{echo.port}")
         await site.attached(key)
         await until(lambda: not running.agent.not_ready(), "that the agent knows that it is attached")
-        attachment = running.agent._keepers[0].attachment
+        attachment = running.agent._links.keepers[0].attachment
         assert attachment is not None
         assert attachment.status is not None
         assert attachment.status.expires_at == expires_at

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aditus.agent.status import LinkRow, in_words
+from aditus.net.status import LinkRow, in_words
 from aditus.wiring import systemd
 
 Manager = socket.socket

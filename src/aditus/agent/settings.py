@@ -6,9 +6,6 @@ from dataclasses import dataclass, field
 from aditus.domain.connect_url import ConnectUrl, RelayUrl
 from aditus.domain.spec import Spec
 
-FAILURES_BEFORE_FIRST_ATTACH = 10
-"""Failures after which an agent that was never attached gives up, unless told to try for ever."""
-
 TARGET_SECONDS = 10.0
 """How long a target may take to answer, its name's resolution included."""
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
-from aditus.agent.status import LinkRow
 from aditus.cli.output import size, text
+from aditus.net.status import LinkRow
 
 _NO_WRAP = "\x1b[?7l"
 _WRAP = "\x1b[?7h"

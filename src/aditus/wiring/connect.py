@@ -11,7 +11,6 @@ from http import HTTPStatus
 from typing import Any
 
 from aditus.agent.settings import AgentSettings
-from aditus.agent.status import StatusView, in_words
 from aditus.agent.supervisor import Agent
 from aditus.config.address import Address
 from aditus.config.connect import ConnectConfig
@@ -21,6 +20,7 @@ from aditus.domain.keytext import parse_access_key
 from aditus.net import health, tls
 from aditus.net.health import Page
 from aditus.net.mux import Resources
+from aditus.net.status import StatusView, in_words
 from aditus.telemetry import log
 from aditus.telemetry.agent_metrics import AgentMetrics
 from aditus.wiring import process, systemd

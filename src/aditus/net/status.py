@@ -1,4 +1,4 @@
-"""What an agent tells its operator while it runs: one row per link."""
+"""What an agent or a sidecar tells its operator while it runs: one row per link."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
