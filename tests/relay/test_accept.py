@@ -173,7 +173,6 @@ async def test_a_connect_url_that_is_not_there_or_not_this_keys_is_no_such_url(s
         f"{key.url.path}/",
         f"/{key.url.connect_id}",
         "/",
-        "/attach",
         "/metrics",
         f"/connect/../connect/{key.url.connect_id}",
     ):
@@ -465,7 +464,7 @@ async def test_an_agent_in_the_middle_of_a_message_is_not_silent(site: Site) -> 
     key = site.make_key()
     async with await hand_agent(site, key) as agent:
         await agent.attach(free_port())
-        [tunnel] = site.relay._registry.of_key(key.key_id)
+        [tunnel] = site.relay._registry.of(key.key_id)
         ws = tunnel.mux.ws
         assert ws is not None
         await until(lambda: (ws.silence() or 0) > 0.05, "a moment of silence")

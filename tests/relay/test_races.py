@@ -243,7 +243,7 @@ async def test_whatever_happens_in_whatever_order_only_living_keys_have_tunnels_
             getattr(agent, step)()
         for other in keys:
             alive = states[other.key_id] is KeyState.ACTIVE
-            tunnels = site.relay._registry.of_key(other.key_id)
+            tunnels = site.relay._registry.of(other.key_id)
             assert alive or not tunnels
             for tunnel in tunnels:
                 assert tunnel.mux.session.streams == len(tunnel.mux.streams)

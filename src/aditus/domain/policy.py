@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from aditus.domain.model import AccessKey, App, Caller, KeyState, Role, Subscription
-from aditus.domain.relays import RelayKey, RelaySecret
+from aditus.domain.relays import RelayCredential, RelayKey, RelaySecret
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +258,11 @@ def attach_verdict(key: RelayKey, public_key: bytes, source: str, now: float) ->
         secret = next((one for one in key.secrets if one.public_key == public_key), None)
         verdict = Denied(KeyState.REPLACED.value) if secret is None else secret_verdict(secret, now)
     return verdict and source_verdict(key, source)
+
+
+def credential_verdict(credential: RelayCredential) -> Verdict:
+    """Whether whoever holds this credential of an app may be attached. Denied: `revoked`."""
+    return Denied(KeyState.REVOKED.value) if credential.revoked else GRANTED
 
 
 def expiry_warning(expires_at: float | None, now: float) -> int | None:

@@ -47,7 +47,7 @@ class Cutter:
         """Cut what the key forbids now; `committed_at` is monotonic. None: all its tunnels may stay."""
         now = time.time()
         tunnels = streams = 0
-        for tunnel in self._registry.of_key(key.key_id):
+        for tunnel in self._registry.of(key.key_id):
             verdict = attach_verdict(key, tunnel.public_key, tunnel.source, now)
             if isinstance(verdict, Denied):
                 tunnels += 1
@@ -85,7 +85,7 @@ class Cutter:
 
     def would_cut(self, key_id: str) -> Cut:
         """What `enforce` would end now."""
-        tunnels = self._registry.of_key(key_id)
+        tunnels = self._registry.of(key_id)
         return Cut(key_id, len(tunnels), sum(tunnel.mux.session.streams for tunnel in tunnels))
 
     def watch(self, key_id: str) -> None:
@@ -107,7 +107,7 @@ class Cutter:
         if timer is not None:
             timer.cancel()
         moment = _next_moment(key, time.time())
-        if moment is not None and self._registry.of_key(key.key_id):
+        if moment is not None and self._registry.of(key.key_id):
             delay = min(max(moment - time.time(), 0.0), _LONGEST_TIMER_SECONDS)
             loop = asyncio.get_running_loop()
             self._timers[key.key_id] = loop.call_later(delay, self._look, key.key_id)

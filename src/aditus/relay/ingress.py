@@ -15,9 +15,8 @@ from aditus.domain.relays import PortStatus
 from aditus.net import tcp
 from aditus.net.pump import Pump
 from aditus.net.ws import format_address
+from aditus.relay.conversation import TARGET_FAILURES, Conversation
 from aditus.relay.open import Opener
-from aditus.relay.records import Recording
-from aditus.relay.registry import Tunnel
 from aditus.relay.report import Reporter
 from aditus.relay.settings import LOWEST_LISTENER_PORT, RelaySettings
 from aditus.telemetry.log import fields
@@ -28,10 +27,6 @@ _log = logging.getLogger(__name__)
 
 TOLD_EVERY_SECONDS = 10.0
 """How often the log says that apps have to wait."""
-
-_TARGET_FAILURES = frozenset(
-    {ResetReason.TARGET_REFUSED, ResetReason.TARGET_TIMEOUT, ResetReason.TARGET_UNRESOLVED}
-)
 
 
 class AppPump(Pump):
@@ -46,8 +41,7 @@ class AppPump(Pump):
         self._opener = opener
         self._reporter = reporter
         self._full = full
-        self._tunnel: Tunnel | None = None  # while its agent has not accepted
-        self._recording: Recording | None = None  # once there is a stream
+        self._conversation: Conversation | None = None  # once there is a stream
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -59,43 +53,30 @@ class AppPump(Pump):
             self.refuse()
             return
         self.bind(opened.stream)
-        self._recording = Recording(opened)
-        self._tunnel = opened.tunnel
-        if self._tunnel.guard.shut:
+        self._conversation = Conversation(opened)
+        if opened.tunnel.guard.shut:
             self._full()
 
     def accepted(self) -> None:
-        if self._tunnel is not None:
-            self._tunnel.failing.pop(self._port, None)
-        self._leave(accepted=True)
-        if self._recording is not None:
-            self._recording.accepted()
+        if self._conversation is not None:
+            self._conversation.accepted()
         super().accepted()
 
     def connection_lost(self, exc: Exception | None) -> None:
         clean = exc is None and not self.dead and self._fin_sent and self._fin_received
         super().connection_lost(exc)
-        self._leave(accepted=False)
-        if self._recording is not None:
-            self._recording.over("closed" if clean else ResetReason.APP_RESET.token)
+        if self._conversation is not None:
+            self._conversation.over(None if clean else ResetReason.APP_RESET)
             # A turn later, when all that a revoke cuts has been reset: nobody waits for records.
-            asyncio.get_running_loop().call_soon(self._recording.keep, self._reporter)
+            asyncio.get_running_loop().call_soon(self._conversation.keep, self._reporter)
 
     def cut(self, reason: ResetReason, detail: str) -> None:
-        level = logging.INFO if reason in _TARGET_FAILURES else logging.DEBUG  # the others are told once
+        level = logging.INFO if reason in TARGET_FAILURES else logging.DEBUG  # the others are told once
         text = f"{reason.token}, {detail}" if detail else reason.token
         _log.log(level, "a stream was reset: %s", text, extra=fields(port=self._port))
         super().cut(reason, detail)
-        if self._tunnel is not None and reason in _TARGET_FAILURES:
-            self._tunnel.failing[self._port] = time.monotonic()
-        self._leave(accepted=False)
-        if self._recording is not None:
-            self._recording.over(reason.token)
-
-    def _leave(self, accepted: bool) -> None:
-        tunnel, self._tunnel = self._tunnel, None
-        if tunnel is not None:
-            tunnel.guard.leave(accepted)
+        if self._conversation is not None:
+            self._conversation.over(reason)
 
 
 class Ingress:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aditus.domain.policy import Denied, attach_verdict, port_verdict
 from aditus.domain.relays import RelayKey
 from aditus.net.mux import MuxStream, StreamEnd
+from aditus.relay.app_ring import AppRing
 from aditus.relay.keyring import Keyring
 from aditus.relay.registry import Registry, Tunnel
 from aditus.wire.errors import CannotOpen, CloseCode, ResetReason
@@ -23,8 +24,9 @@ class Opened:
 class Opener:
     """Checks the key and picks the tunnel, in one step of the loop, so that no revoke falls between them."""
 
-    def __init__(self, keyring: Keyring, registry: Registry) -> None:
+    def __init__(self, keyring: Keyring, apps: AppRing, registry: Registry) -> None:
         self._keyring = keyring
+        self._apps = apps
         self._registry = registry
 
     def open(self, key_id: str, port: int, source: str, end: StreamEnd) -> Opened:
@@ -49,6 +51,18 @@ class Opener:
         stream = tunnel.mux.open(port, source, end)
         tunnel.guard.enter()
         return Opened(stream, tunnel, key)
+
+    def open_for_app(self, app_id: str, port: int, source: str, end: StreamEnd) -> Opened:
+        """As `open`, for the key that the app is associated with now. Raises `CannotOpen`."""
+        app = self._apps.get(app_id)
+        if app is None or not app.key_id:
+            raise CannotOpen(ResetReason.NOT_ASSOCIATED)
+        return self.open(app.key_id, port, source, end)
+
+    def is_full_for_app(self, app_id: str, port: int) -> bool:
+        """As `is_full`, for the key that the app is associated with now."""
+        app = self._apps.get(app_id)
+        return app is not None and self._registry.is_full(app.key_id, port)
 
     def is_full(self, key_id: str, port: int) -> bool:
         """Whether whoever comes for this port should wait."""

@@ -1,12 +1,14 @@
-"""Who is attached now, and who of them offers what. All in memory, all on the relay's loop."""
+"""The tunnels that are attached now, and which of them offers what."""
 
 import asyncio
 import time
 from dataclasses import dataclass, field
 
 from aditus.domain.relays import PortStatus
+from aditus.domain.spec import is_alias
 from aditus.net.mux import Mux
 from aditus.relay.guard import Guard
+from aditus.relay.roster import Roster
 from aditus.wire.frames import Offer
 
 PASSED_OVER_SECONDS = 10.0
@@ -34,10 +36,18 @@ class Tunnel:
     guard: Guard = field(default_factory=Guard)
     failing: dict[int, float] = field(default_factory=dict)  # ports whose target failed last, and when
 
+    @property
+    def member_id(self) -> str:
+        return self.tunnel_id
+
+    @property
+    def owner_id(self) -> str:
+        return self.key_id
+
     def offers(self, port: int) -> bool:
-        """Whether this relay serves the port for this tunnel, whose agent does not leave."""
+        """Whether the port is on offer here, the key's rules allow it, and the agent does not leave."""
         status = self.ports.get(port)
-        return status is not None and status.accepted and not self.mux.session.peer_leaves
+        return status is not None and status.reachable and not self.mux.session.peer_leaves
 
     def serves(self, port: int) -> bool:
         """Whether a stream for this port may be opened here now."""
@@ -49,60 +59,39 @@ class Tunnel:
         return failed_at is not None and now - failed_at < PASSED_OVER_SECONDS
 
 
-class Registry:
-    """The live tunnels, by key and by instance and slot."""
-
-    def __init__(self) -> None:
-        self._tunnels: dict[str, Tunnel] = {}
-        self._by_key: dict[str, dict[str, Tunnel]] = {}
-        self._by_slot: dict[tuple[str, bytes, int], Tunnel] = {}
-
-    def __len__(self) -> int:
-        return len(self._tunnels)
-
-    def add(self, tunnel: Tunnel) -> Tunnel | None:
-        """Register a tunnel. Returns the one it supersedes: same key, instance and slot, not leaving."""
-        slot = (tunnel.key_id, tunnel.instance, tunnel.slot)
-        superseded = self._by_slot.get(slot)
-        if superseded is not None:
-            self.remove(superseded)
-        self._tunnels[tunnel.tunnel_id] = tunnel
-        self._by_key.setdefault(tunnel.key_id, {})[tunnel.tunnel_id] = tunnel
-        self._by_slot[slot] = tunnel
-        return superseded
-
-    def free_slot(self, tunnel: Tunnel) -> None:
-        """A draining tunnel no longer stands in the way of its successor."""
-        slot = (tunnel.key_id, tunnel.instance, tunnel.slot)
-        if self._by_slot.get(slot) is tunnel:
-            del self._by_slot[slot]
+class Registry(Roster[Tunnel]):
+    """The live tunnels. A tunnel's owner is its key."""
 
     def remove(self, tunnel: Tunnel) -> bool:
-        """Forget a tunnel. False: it was forgotten before."""
-        if self._tunnels.pop(tunnel.tunnel_id, None) is None:
+        if not super().remove(tunnel):
             return False
         tunnel.guard.close()
-        self.free_slot(tunnel)
-        of_key = self._by_key[tunnel.key_id]
-        del of_key[tunnel.tunnel_id]
-        if not of_key:
-            del self._by_key[tunnel.key_id]
         return True
 
-    def all(self) -> list[Tunnel]:
-        """Every live tunnel, oldest first."""
-        return list(self._tunnels.values())
+    def reachable(self, key_id: str) -> dict[int, str]:
+        """The app ports for which a stream may be opened now, each with its alias, or an empty one.
 
-    def of_key(self, key_id: str) -> list[Tunnel]:
-        """The live tunnels of a key, oldest first; draining ones too."""
-        return list(self._by_key.get(key_id, {}).values())
-
-    def get(self, tunnel_id: str) -> Tunnel | None:
-        return self._tunnels.get(tunnel_id)
+        Of aliases that several agents give the oldest one's counts.
+        """
+        found: dict[int, str] = {}
+        taken: set[str] = set()
+        for tunnel in self.of(key_id):
+            aliases = dict(tunnel.offer.aliases) if tunnel.offer is not None else {}
+            for port in tunnel.ports:
+                if not tunnel.serves(port):
+                    continue
+                alias = aliases.get(port, "")
+                if alias in taken or not is_alias(alias):
+                    alias = ""
+                if not found.setdefault(port, alias) and alias:
+                    found[port] = alias
+                if alias and found[port] == alias:
+                    taken.add(alias)
+        return dict(sorted(found.items()))
 
     def offers(self, key_id: str, port: int, but: Tunnel | None = None) -> bool:
         """Whether any tunnel of the key, but that one, has the port, so that its listener stays open."""
-        return any(tunnel.offers(port) for tunnel in self.of_key(key_id) if tunnel is not but)
+        return any(tunnel.offers(port) for tunnel in self.of(key_id) if tunnel is not but)
 
     def pick(self, key_id: str, port: int) -> Tunnel | None:
         """The tunnel for a new stream: of those that serve the port the one with the fewest streams.
@@ -123,4 +112,4 @@ class Registry:
         return bool(serving) and all(tunnel.guard.shut for tunnel in serving)
 
     def _serving(self, key_id: str, port: int) -> list[Tunnel]:
-        return [tunnel for tunnel in self.of_key(key_id) if tunnel.serves(port)]
+        return [tunnel for tunnel in self.of(key_id) if tunnel.serves(port)]

@@ -18,13 +18,16 @@ from aditus.net.mux import Resources
 from aditus.net.tcp import ListeningSocket
 from aditus.relay import views
 from aditus.relay.accept import Acceptor
+from aditus.relay.app_ring import AppRing
 from aditus.relay.cut import Cutter
 from aditus.relay.ingress import Ingress
+from aditus.relay.join import Joiner
 from aditus.relay.keyring import Keyring
 from aditus.relay.open import Opener
 from aditus.relay.registry import Registry, Tunnel
 from aditus.relay.report import Reporter
 from aditus.relay.settings import RelaySettings
+from aditus.relay.sidecars import Sidecars
 from aditus.telemetry.log import fields
 from aditus.wire.errors import CloseCode, ResetReason
 from aditus.wire.frames import Offer, PortVerdict, Status, Verdict
@@ -52,8 +55,18 @@ class Relay:
         self._resources = resources
         self._region = settings.region
         self._keyring = Keyring()
+        self._apps = AppRing()
         self._registry = Registry()
-        self._ingress = Ingress(settings, Opener(self._keyring, self._registry), self.reporter)
+        opener = Opener(self._keyring, self._apps, self._registry)
+        self._sidecars = Sidecars(
+            settings.region,
+            self._keyring,
+            self._apps,
+            self._registry,
+            Joiner(opener, self.reporter),
+            self.reporter,
+        )
+        self._ingress = Ingress(settings, opener, self.reporter)
         self._ingress.freed = self._freed
         self._cutter = Cutter(
             self._keyring,
@@ -65,7 +78,9 @@ class Relay:
         self._acceptor = Acceptor(
             settings,
             self._keyring,
+            self._apps,
             self._registry,
+            self._sidecars,
             verifier,
             resources,
             self.door,
@@ -92,10 +107,11 @@ class Relay:
         self._server = await ws.serve(sock, tls, self._acceptor.decide, self._acceptor.handshake_seconds)
 
     def drain(self, grace: float, *, alone: bool = True) -> None:
-        """Take no more agents, and ask those that are here to leave within `grace` seconds.
+        """Take no more agents and sidecars, and ask those that are here to leave within `grace` seconds.
 
         Alone, it takes no more apps either. Beside other relays it listens for agents no more, so that a
-        balancer leads them there, and takes apps until they are, for `HANDOVER` of the grace at most.
+        balancer leads them there, and takes apps until they are, for `HANDOVER` of the grace at most; a
+        sidecar is asked to leave when its agents have.
         """
         self._acceptor.draining = True
         if not alone and self._server is not None:
@@ -104,8 +120,13 @@ class Relay:
             tunnel.mux.session.go_away(int(grace), "drain")
             tunnel.mux.flush()
             self._registry.free_slot(tunnel)
+        self._sidecars.drain(grace, alone=alone)
         loop, lasts = asyncio.get_running_loop(), 0.0 if alone else grace * HANDOVER
-        self._handover = loop.call_later(lasts, lambda: self._tasks.create_task(self._ingress.shut()))
+        self._handover = loop.call_later(lasts, self._shut)
+
+    def _shut(self) -> None:
+        self._sidecars.leave_now()
+        self._tasks.create_task(self._ingress.shut())
 
     @property
     def accepting(self) -> bool:
@@ -131,24 +152,29 @@ class Relay:
         self._cutter.close()
         for tunnel in self._registry.all():
             self._registry.remove(tunnel)
+        for sidecar in self._sidecars.all():
+            self._sidecars.remove(sidecar)
         self._acceptor.close()
 
     # --- the key feed --------------------------------------------------------------------------
 
     def apply(self, changes: KeyChanges, committed_at: float) -> list[Cut]:
-        """Know these keys from now on, and cut what they forbid: a `Cut` for each that lost its right.
+        """Know these keys and apps from now on, and cut what they forbid: a `Cut` for each key without right.
 
-        Keys of another region are no business of this relay, though its server's API may change them.
+        Those of another region are no business of this relay, though its server's API may change them.
         """
         if changes.region != self._region:
             return []
         before = {key.key_id: self._keyring.get(key.key_id) for key in changes.keys}
         self._keyring.apply(changes)
+        self._apps.apply(changes.apps)
         known = [self._keyring.get(key.key_id) or key for key in changes.keys]
         cuts = [cut for key in known if (cut := self._cutter.enforce(key, committed_at)) is not None]
         for key in known:
             if _agents_are_told(before[key.key_id], key):
                 self._answer_again(key.key_id)
+            self._sidecars.key_changed(key.key_id)
+        self._sidecars.enforce(changes.apps)
         return cuts
 
     @property
@@ -157,9 +183,11 @@ class Relay:
         return self._keyring.epoch
 
     def note_uses(self) -> None:
-        """Report the keys of all live tunnels as used now."""
+        """Report the keys of all live tunnels, and the credentials of all live sidecars, as used now."""
         for tunnel in self._registry.all():
             self._note_use(tunnel)
+        for sidecar in self._sidecars.all():
+            self._sidecars.note_use(sidecar)
 
     # --- what is going on ----------------------------------------------------------------------
 
@@ -177,7 +205,7 @@ class Relay:
 
     def sidecars(self, subscription_id: str) -> list[SidecarView]:
         """The live sidecars of a subscription's apps, oldest first."""
-        return []
+        return self._sidecars.views(subscription_id)
 
     def cut_tunnel(self, subscription_id: str, tunnel_id: str) -> bool:
         """End one tunnel; its agent will be back. False: there is no such tunnel."""
@@ -196,6 +224,7 @@ class Relay:
         tunnels = self._registry.all()
         return views.Totals(
             tunnels=len(tunnels),
+            sidecars=len(self._sidecars),
             streams=sum(tunnel.mux.session.streams for tunnel in tunnels),
             streams_total=self._finished_streams + sum(tunnel.mux.streams_total for tunnel in tunnels),
             bytes_in=self._finished_bytes[0] + sum(tunnel.mux.bytes_sent for tunnel in tunnels),
@@ -241,7 +270,7 @@ class Relay:
 
     def _answer_again(self, key_id: str) -> None:
         """Something changed that the agents of a key should know, or what they offer is judged anew."""
-        for tunnel in self._registry.of_key(key_id):
+        for tunnel in self._registry.of(key_id):
             if tunnel.offer is not None:
                 self._tasks.create_task(self._answer(tunnel))
 
@@ -289,9 +318,10 @@ class Relay:
         self._changed(TunnelChange.OFFERED, tunnel)
 
     def _let_in(self, tunnel: Tunnel) -> None:
-        """The tunnel has room: let in the apps that wait for one of its ports."""
+        """The tunnel has room, or other ports: let in the apps that wait for one of them."""
         for port in tunnel.ports:
             self._ingress.go_on(port, tunnel.key_id)
+        self._sidecars.key_changed(tunnel.key_id)
 
     async def _serve(self, key_id: str, port: int) -> PortStatus:
         key = self._keyring.get(key_id)
@@ -309,6 +339,7 @@ class Relay:
         self._finished_bytes[1] += tunnel.mux.bytes_received
         self._finished_streams += tunnel.mux.streams_total
         self._close_unserved(tunnel.key_id, tunnel.ports)
+        self._sidecars.key_changed(tunnel.key_id)
         _log.info("agent gone", extra=_about(tunnel))
         self._changed(TunnelChange.GONE, tunnel)
 

@@ -12,6 +12,7 @@ class Totals:
     """Counts of one relay: what is live now, and what there was since its start."""
 
     tunnels: int
+    sidecars: int
     streams: int
     streams_total: int
     bytes_in: int  # payload from apps towards agents
