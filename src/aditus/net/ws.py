@@ -188,6 +188,8 @@ class WebSocket(picows.WSListener):
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self._transport = transport
+        if transport.is_client_side:  # from now on: at the end, the loop may have no turn left to begin it
+            self._farewell = asyncio.get_running_loop().create_task(_see_off(transport))
         transport.underlying_transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
             sock: socket.socket = transport.underlying_transport.get_extra_info("socket")
@@ -222,8 +224,6 @@ class WebSocket(picows.WSListener):
         self._transport = None
         if self._unwatch is not None:
             self._unwatch()
-        if transport.is_client_side:
-            self._farewell = asyncio.get_running_loop().create_task(_see_off(transport))
         handshake: picows.picows.WSCloseHandshake | None = transport.close_handshake
         sent = handshake.sent if handshake is not None and handshake.recv is None else None
         if sent is not None and self._said is None and sent.code != picows.WSCloseCode.INTERNAL_ERROR:
@@ -245,7 +245,7 @@ class WebSocket(picows.WSListener):
 
 
 async def _see_off(transport: picows.WSTransport) -> None:
-    """Ask why a connection that we dialled was given up: picows complains to the loop when nobody does."""
+    """Wait for why a connection that we dialled is given up: picows complains to the loop if nobody does."""
     try:
         await transport.wait_disconnected()
     except picows.WSProtocolError:
