@@ -46,17 +46,15 @@ class Program(asyncio.SelectorEventLoop):
             websocket.abort()  # the transport tells of it in the next turn, in which the loop is stopped
 
 
-def test_one_that_is_lost_in_the_last_turn_of_the_loop_leaves_nothing_undone(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    files = devca.ensure(tmp_path, [], time.time())
+def lost_at_the_end(files: devca.DevTls, folder: Path) -> None:
+    """A program that dials, and ends; meanwhile its WebSocket is lost."""
     relay, agent = Handler(), Handler()
 
     async def meet() -> None:
         sock = socket.create_server(("127.0.0.1", 0))
         server = await ws.serve(sock, tls.server_context(files.certificate, files.key), lambda _: relay)
         url = f"wss://localhost:{sock.getsockname()[1]}/connect"
-        await ws.dial(url, tls.client_context(tmp_path / "ca.pem"), {}, agent, None)
+        await ws.dial(url, tls.client_context(folder / "ca.pem"), {}, agent, None)
         server.close()
 
     with asyncio.Runner(loop_factory=Program) as runner:
@@ -66,6 +64,11 @@ def test_one_that_is_lost_in_the_last_turn_of_the_loop_leaves_nothing_undone(
         assert not agent.is_gone
         program.to_lose = (agent.ws, relay.ws)
     assert agent.is_gone
-    del agent, relay, program, runner
+
+
+def test_one_that_is_lost_in_the_last_turn_of_the_loop_leaves_nothing_undone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost_at_the_end(devca.ensure(tmp_path, [], time.time()), tmp_path)
     gc.collect()  # what was never awaited warns, and what was destroyed while it was pending is logged
     assert caplog.messages == []
