@@ -6,8 +6,16 @@ from dataclasses import dataclass
 from sqlalchemy import update
 
 from aditus.control.service.keys import KeyPatch
-from aditus.domain.model import Caller, NewAccessKey, Role, Subscription
-from aditus.domain.relays import KeyRefusal, KeyUse, PortStatus, RelayReport, StreamRecord
+from aditus.domain.model import AppCredential, Caller, NewAccessKey, Role, Subscription
+from aditus.domain.relays import (
+    CredentialUse,
+    KeyRefusal,
+    KeyUse,
+    PortStatus,
+    RelayReport,
+    SidecarView,
+    StreamRecord,
+)
 from aditus.store import keys, members, people, subscriptions
 from aditus.store.schema import organizations, users
 from aditus.store.schema import subscriptions as subscriptions_table
@@ -58,6 +66,7 @@ class Furniture:
         self._people()
         self._keys_and_apps()
         self._agents()
+        self._sidecars()
         self.cookies = {
             who: self._kept(house.session(user_id))
             for who, user_id in (
@@ -154,6 +163,7 @@ class Furniture:
         for name, key in (("app", self.key), ("on dead", dead), ("on none", None)):
             plane.clock.now += 1  # lists go by age
             app = services.apps.create(owner, "0", texts.named(name), CAPABILITY)
+            ids[f"app_id {name}"] = app.app_id
             ids.setdefault("app_id", app.app_id)
             if key is not None:
                 services.apps.associate(owner, "0", app.app_id, key.access_key_id, region=REGION)
@@ -194,3 +204,33 @@ class Furniture:
         plane.services.reports.take(
             REGION, RelayReport(uses=(use,), streams=(record,), key_refusals=(refusals,))
         )
+
+    def credential(self, app_id: str) -> AppCredential:
+        """One more credential of an app."""
+        self.plane.clock.now += 1
+        made = self.plane.services.credentials.create(self.plane.owner, "0", app_id)
+        self._kept(made.secret.reveal())
+        return made.credential
+
+    def sidecar(self, app_id: str, credential_id: str, streams: int = 0) -> SidecarView:
+        """Put up a sidecar, as the relay would tell of it."""
+        plane, line = self.plane, self.texts.told
+        sidecar = SidecarView(
+            *(app_id, plane.subscription.subscription_id, credential_id, "11" * 16, 0),
+            *(line("sidecar"), line("app host"), line("app peer"), plane.clock.now, (5432,)),
+            *(streams, streams, 5, 6),
+        )
+        plane.relays.attached_sidecars.append(sidecar)
+        return sidecar
+
+    def _sidecars(self) -> None:
+        plane, ids, line = self.plane, self.house.ids, self.texts.told
+        app_id = ids["app_id"]
+        dead, live = self.credential(app_id), self.credential(app_id)
+        plane.services.credentials.revoke(plane.owner, "0", app_id, dead.credential_id)
+        for _ in range(2):  # an app with no place left
+            self.credential(ids["app_id on none"])
+        ids["credential_id"], ids["credential_id dead"] = live.credential_id, dead.credential_id
+        self.sidecar(app_id, live.credential_id, streams=3)
+        use = CredentialUse(live.credential_id, plane.clock.now, line("app source"), line("app version"))
+        plane.services.reports.take(REGION, RelayReport(credential_uses=(use,)))

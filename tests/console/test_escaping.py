@@ -74,11 +74,22 @@ def addresses(furniture: Furniture, said: str) -> list[str]:
         ("suspended", "rotated", "dead"), ("", "/edit", "/rotate", "/resume")
     ):
         found.append(f"{place}/access-keys/{house.ids[f'key_id {kind}']}{path}")
+    found += [f"{place}/apps/{house.ids[f'app_id {which}']}" for which in ("on dead", "on none")]
+    found.append(f"{place}/apps/{house.ids['app_id on none']}/credentials/create")
+    found.append(f"{place}/apps/{house.ids['app_id']}/credentials/{house.ids['credential_id dead']}/revoke")
     ticked = [("key_id", house.ids[name]) for name in ("key_id", "key_id suspended", "key_id rotated")]
     found.append(f"{place}/access-keys/revoke?{urlencode(ticked)}")
     found += [f"{place}/access-keys?{query}" for query in ("state=revoked", "state=suspended", "sort=-name")]
     written = dict.fromkeys(("q", "state", "sort", "page", "capability", "notice", "key_id"), said)
-    for path in ("/access-keys", "/apps", "/tunnels", "/audit", "", "/access-keys/revoke"):
+    for path in (
+        "/access-keys",
+        "/apps",
+        f"/apps/{house.ids['app_id']}",
+        "/tunnels",
+        "/audit",
+        "",
+        "/access-keys/revoke",
+    ):
         found += [f"{place}{path}?{urlencode(written)}"]
     found += [f"{place}/apps?{urlencode({'cursor': said})}"]
     found += [f"/sign-in?{urlencode({name: said})}" for name in ("next", "notice")]
@@ -116,6 +127,7 @@ def worked(furniture: Furniture) -> Answers:
     done: dict[str, list[tuple[str, str]]] = {
         "access-keys/generate": [*generated.items(), ("description", texts.told("made"))],
         f"access-keys/{key_id}/rotate": [("grace", "now")],
+        f"apps/{house.ids['app_id']}/credentials/create": [],
         "tokens/create": [("name", texts.named("made")), ("role", "owner"), ("life", "never")],
         "members/invite": [("email", texts.mailed("made")), ("role", "member")],
         f"access-keys/{key_id}/suspend": [],
@@ -159,7 +171,8 @@ def test_every_text_stands_somewhere_as_it_is(answers_to_hostile: Answers) -> No
     texts = " ".join([*(page.text for page in pages), *(" ".join(page.values("value")) for page in pages)])
     names = ("key", "app", "rotated", "ends", "dead", "token", "organisation", "first", "second")
     emails = ("owner", "member", "admin", "invited-member", "invited-team_admin")
-    lines = ("host", "version", "peer", "detail", "source", "browser", "from", "description")
+    lines = ["host", "version", "peer", "detail", "source", "browser", "from", "description"]
+    lines += ["sidecar", "app host", "app peer", "app source", "app version"]
     for text in (
         *map(HOSTILE.named, names),
         *map(HOSTILE.mailed, emails),
@@ -197,6 +210,7 @@ def test_a_secret_stands_on_the_page_that_makes_it_and_nowhere_else(
         for path, fields in (
             (f"{place}/access-keys/generate", generated),
             (f"{place}/access-keys/{house.ids['key_id']}/rotate", {"grace": "3600", "once": "two"}),
+            (f"{place}/apps/{house.ids['app_id']}/credentials/create", {"once": "three"}),
             (f"{place}/tokens/create", {"name": "new", "role": "owner", "life": "30"}),
             (f"{place}/members/invite", {"email": "new@x.example", "role": "member"}),
         ):
@@ -204,7 +218,7 @@ def test_a_secret_stands_on_the_page_that_makes_it_and_nowhere_else(
             [secret] = re.findall(r'id="secret"[^>]*>([^<]+)<', page)
             assert page.count(secret.rpartition("#")[2]) == 1
             made[path] = secret.rpartition("#")[2]
-        assert [len(secret) > 40 for secret in made.values()] == [True] * 4
+        assert [len(secret) > 40 for secret in made.values()] == [True] * 5
         again = house.post(f"{place}/access-keys/generate", {"form_token": token, **generated}, owner)
         assert again.status_code == 409  # a form that is sent twice shows nothing
         answers.append(again)
@@ -226,6 +240,7 @@ def test_a_secret_stands_on_the_page_that_makes_it_and_nowhere_else(
             "",
             "/access-keys",
             f"/access-keys/{house.ids['key_id']}",
+            f"/apps/{house.ids['app_id']}",
             "/tokens",
             "/members",
             "/audit",

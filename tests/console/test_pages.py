@@ -95,11 +95,19 @@ def key_page(desk: Desk, access_key_id: str) -> Page:
     return desk.page
 
 
+def app_page(desk: Desk, name: str) -> Page:
+    page = desk.open("apps")
+    page.get_by_role("link", name=name, exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    return page
+
+
 def dialogs(desk: Desk) -> list[str]:
     """One address of each kind of dialog that any page leads to."""
     kinds: dict[str, str] = {}
-    for page in (*PAGES, "access-keys?state=revoked"):
-        desk.open(page)
+    app = app_page(desk, "billing").url
+    for page in (*(f"{desk.place}/{one}" for one in PAGES), f"{desk.place}/access-keys?state=revoked", app):
+        desk.page.goto(page.rstrip("/"))
         hrefs = desk.page.eval_on_selector_all("a[data-dialog]", "links => links.map(one => one.href)")
         for href in hrefs:
             kinds.setdefault(re.sub(r"/[0-9A-Za-z]{12,}(?=/)|\?.*", "", href), href)
@@ -116,6 +124,9 @@ def test_nothing_bars_anybody_from_any_page(desk: Desk, axe: None) -> None:
         found[name] = desk.barriers()
     key_page(desk, "plant-graz")
     found["a key"] = desk.barriers()
+    for name in ("billing", "reporting", "intranet"):
+        app_page(desk, name)
+        found[f"app {name}"] = desk.barriers()
     desk.page.get_by_role("button", name="Account menu").click()
     found["the account menu"] = desk.barriers()
     addresses = dialogs(desk)
@@ -161,7 +172,7 @@ def test_signed_out_pages_bar_nobody(furnished: Server, chromium: Browser, axe: 
 
 def test_every_page_fits_every_window(desk: Desk) -> None:
     addresses = [f"{desk.place}/{name}".rstrip("/") for name in PAGES]
-    addresses += [key_page(desk, "plant-graz").url, *dialogs(desk)]
+    addresses += [key_page(desk, "plant-graz").url, app_page(desk, "billing").url, *dialogs(desk)]
     found = {}
     for address in addresses:
         desk.page.goto(address)

@@ -2,6 +2,7 @@
 
 import gzip
 import secrets
+import shlex
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -68,6 +69,7 @@ class Renderer:
             did=words.did,
             exact=words.exact,
             pairs=lambda values: [(value, value) for value in values],
+            quoted=shlex.quote,
             size=words.size,
             when=words.when,
         )

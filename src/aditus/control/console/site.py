@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route
 
 from aditus.control.console.pages import (
     account,
+    app,
     apps,
     audit,
     download,
@@ -58,6 +59,7 @@ def routes(
         *keys.routes(door),
         *key.routes(door),
         *apps.routes(door),
+        *app.routes(door),
         *tunnels.routes(door),
         *download.routes(door, development_ca),
         *audit.routes(door),

@@ -1,4 +1,5 @@
-// Copy buttons: data-copy names the element whose text goes to the clipboard. Downloads of a profile file.
+// Copy buttons: data-copy names the element whose text goes to the clipboard. Downloads of a profile
+// file, or of the secret alone.
 
 const SHOWN_MILLISECONDS = 2000;
 const timers = new WeakMap();
@@ -20,8 +21,9 @@ document.addEventListener("click", async (event) => {
   const download = event.target.closest("[data-download]");
   if (download) {
     const secret = document.getElementById("secret").textContent;
-    const profile = `[default]\naccessKey=${secret}\nrelay=${download.dataset.relay}\n`;
-    const address = URL.createObjectURL(new Blob([profile], { type: "application/octet-stream" }));
+    const relay = download.dataset.relay;
+    const text = relay ? `[default]\naccessKey=${secret}\nrelay=${relay}\n` : `${secret}\n`;
+    const address = URL.createObjectURL(new Blob([text], { type: "application/octet-stream" }));
     const link = document.createElement("a");
     link.href = address;
     link.download = download.dataset.download;
