@@ -22,8 +22,10 @@ os.environ["SSL_CERT_FILE"] = (
     os.devnull
 )  # no test relies on the web's authorities, and reading them takes 20 ms
 
-# A shell has what it starts in the background ignore SIGINT, and so would the programs of the tests.
+# What a shell starts in the background ignores SIGINT, and under nohup SIGHUP: so would what tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)  # the tests themselves go on; what they start may end of it
 
 CI = os.environ.get("CI", "").lower() in {"1", "true"}
 FULL = os.environ.get("FULL") == "1"
