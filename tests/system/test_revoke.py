@@ -141,9 +141,13 @@ class Customers:
                 raise result
 
 
-@pytest.mark.parametrize("keys", [50, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(120)])])
+@pytest.mark.timeout(300)  # a busy machine takes its time, and several tries
+@pytest.mark.parametrize("keys", [50, pytest.param(200, marks=pytest.mark.slow)])
 async def test_after_a_revoke_was_answered_no_byte_passes_however_it_races(world: World, keys: int) -> None:
-    """So many keys whose agents attach, and whose apps open streams, while they are revoked."""
+    """So many keys whose agents attach, and whose apps open streams, while they are revoked.
+
+    Who is first is not the test's to say, so it goes on until both kinds of races were seen often enough.
+    """
     rng = random.Random(7)
     early, late = 0, 0
     async with Echo() as echo:
@@ -170,12 +174,15 @@ async def test_after_a_revoke_was_answered_no_byte_passes_however_it_races(world
             early += not customers.served
             late += bool(customers.served)
 
-        for start in range(0, keys, 10):
+        enough_early, enough_late = keys / 20, keys / 2
+        for start in range(0, 4 * keys, 10):
             async with asyncio.TaskGroup() as races:
                 for number in range(start, start + 10):
                     races.create_task(race(number))
-    assert early > keys / 20  # both kinds of races happened
-    assert late > keys / 2
+            if early + late >= keys and early > enough_early and late > enough_late:
+                break
+    assert early > enough_early
+    assert late > enough_late
     assert world.relay.totals().tunnels == 0
 
 
