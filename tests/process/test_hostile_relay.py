@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aditus.agent.complaints import LINES
+from aditus.telemetry.complaints import LINES
 from aditus.wire.errors import CannotOpen, ResetReason
 from demo.stage import aditus
 from tests.ends import LOOPBACK, Echo, free_port, until

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from aditus.agent import proxy_protocol
 from aditus.agent.addresses import only_when_named
-from aditus.agent.complaints import Complaints
+from aditus.telemetry.complaints import Complaints
 from aditus.agent.settings import AgentSettings
 from aditus.domain.spec import Spec
 from aditus.net import tcp

@@ -1,6 +1,7 @@
 """One attachment of an agent or a sidecar to a relay: from the dial to the end of its session."""
 
 import asyncio
+import contextlib
 import logging
 
 from aditus.domain.errors import AditusError, Code
@@ -11,6 +12,9 @@ from aditus.wire.events import Event, GoawayReceived, StatusReceived
 from aditus.wire.frames import Offer, Status
 
 _log = logging.getLogger(__name__)
+
+LEAVE_SECONDS = 1.0
+"""How long the end of a program waits for a relay that is told goodbye."""
 
 
 class Attachment:
@@ -74,8 +78,22 @@ class Attachment:
         if self.mux is not None:
             self.mux.close(CloseCode.DRAIN, "drain", ResetReason.DRAIN)
 
+    def warn(self, status: Status) -> None:
+        """Log what the relay wants the operator to know."""
+        for warning in status.warnings:
+            _log.warning("the relay says: %s", warning)
+
     def told(self, status: Status) -> None:
         """The relay has sent a STATUS, which is `status` from now on."""
+
+    async def leave(self) -> None:
+        """As `close`, and return when the session is over, or the relay has not let go within `LEAVE_SECONDS`."""
+        self.close()
+        if self.mux is not None and self.mux.ws is not None:
+            with contextlib.suppress(TimeoutError, LinkFailure):
+                async with asyncio.timeout(LEAVE_SECONDS):
+                    while self.mux.ws is not None:
+                        await self._wait()
 
     async def _wait(self) -> None:
         await self._changed.wait()
@@ -88,8 +106,7 @@ class Attachment:
     def event(self, mux: Mux, event: Event) -> None:
         if isinstance(event, StatusReceived):
             self.status = event.status
-            for warning in event.status.warnings:
-                _log.warning("the relay says: %s", warning)
+            self.warn(event.status)
             self.told(event.status)
         elif isinstance(event, GoawayReceived):
             self._leaving = True
@@ -100,5 +117,6 @@ class Attachment:
         stream.reset(ResetReason.PORT_NOT_OFFERED)
 
     def closed(self, mux: Mux, code: int | None, reason: str) -> None:
-        self._failure = self.link.closed(code, reason)
+        if self._failure is None:  # else we left for a reason of our own
+            self._failure = self.link.closed(code, reason)
         self._changed.set()

@@ -19,7 +19,7 @@ from aditus import __version__
 from aditus.domain.connect_url import ConnectUrl
 from aditus.domain.errors import AditusError, Code
 from aditus.domain.ports import Signer
-from aditus.net import ws
+from aditus.net import refusals, ws
 from aditus.net.mux import Mux, MuxStream, Resources, SessionOwner
 from aditus.net.proxy import ProxyFailed
 from aditus.net.reach import Stuck, reach
@@ -210,13 +210,16 @@ class Link:
 
     def closed(self, code: int | None, reason: str) -> LinkFailure:
         """What follows from the end of a session: the close code table of docs/wire-protocol.md."""
-        if code == CloseCode.KEY_REFUSED and reason in _KEY_REFUSALS:
-            return LinkFailure(_KEY_REFUSALS[reason], Follow.STOP, closed_by_relay=True)
+        final = refusals.FINAL[self.role]
+        if code == CloseCode.KEY_REFUSED and reason in final:
+            return LinkFailure(final[reason], Follow.STOP, closed_by_relay=True)
         if code == CloseCode.SUSPENDED:
-            refusal = _REVERSIBLE.get(reason, _SUSPENDED)
+            refusal = refusals.REVERSIBLE.get(reason, refusals.SUSPENDED)
             return LinkFailure(refusal, Follow.WAIT, delay=_jittered(SUSPENDED_SECONDS))
         if code == CloseCode.SUPERSEDED:
-            error = AditusError(Code.CONFLICT, "superseded", "A newer session of this agent took its place.")
+            error = AditusError(
+                Code.CONFLICT, "superseded", "A newer session of this program took its place."
+            )
             return LinkFailure(error, Follow.LEAVE)
         if code == CloseCode.OVERLOADED:
             error = AditusError(Code.UNAVAILABLE, "overloaded", f"The relay {self.url.host} is overloaded.")
@@ -244,18 +247,12 @@ class Link:
             return LinkFailure(error)
         if reason == "clock-skew":
             return self._skewed(refused.headers)
-        if reason in _KEY_REFUSALS:
-            return LinkFailure(_KEY_REFUSALS[reason], Follow.STOP)
-        if reason in _REVERSIBLE:
-            return LinkFailure(_REVERSIBLE[reason], Follow.WAIT, delay=_jittered(SUSPENDED_SECONDS))
+        if reason in refusals.FINAL[self.role]:
+            return LinkFailure(refusals.FINAL[self.role][reason], Follow.STOP)
+        if reason in refusals.REVERSIBLE:
+            return LinkFailure(refusals.REVERSIBLE[reason], Follow.WAIT, delay=_jittered(SUSPENDED_SECONDS))
         if reason == "no-such-url":
-            error = AditusError(
-                Code.NOT_FOUND,
-                "no-such-url",
-                f"The relay {self.url.audience} has no such Connect URL, or it is another key's.",
-                remedy="Copy the Connect URL again; a revoked key's URL is gone for good.",
-            )
-            return LinkFailure(error, Follow.STOP)
+            return LinkFailure(refusals.no_such_url(self.role, self.url.audience), Follow.STOP)
         why = "shutting down" if reason == "draining" else "busy"
         error = AditusError(Code.UNAVAILABLE, reason[:32], f"The relay {self.url.audience} is {why}.")
         delay = _retry_after(refused.headers)
@@ -385,48 +382,6 @@ class _Visitor:
     def closed(self, code: int | None, reason: str) -> None:
         if not self.gone.done():
             self.gone.set_result(None)
-
-
-def _key_refused(reason: str, message: str, remedy: str) -> AditusError:
-    return AditusError(Code.FORBIDDEN, reason, message, remedy=remedy)
-
-
-_NEW_KEY = "Ask an administrator for a new key, then run `aditus configure`."
-_SUSPENDED = AditusError(
-    Code.FORBIDDEN, "suspended", "The access key is suspended.", remedy="An administrator can resume it."
-)
-_REVERSIBLE = {
-    "suspended": _SUSPENDED,
-    "address-not-allowed": AditusError(
-        Code.FORBIDDEN,
-        "address-not-allowed",
-        "The access key may not be used from the address of this machine, as the relay sees it.",
-        remedy="An administrator can allow it: aditus keys update ID --allow-source CIDR",
-    ),
-}
-"""What an administrator can undo: the agent stays, and tries again."""
-_KEY_REFUSALS = {
-    "revoked": _key_refused("revoked", "The access key was revoked.", _NEW_KEY),
-    "expired": _key_refused(
-        "expired", "The access key has expired.", "An administrator can extend it, or generate a new one."
-    ),
-    "replaced": _key_refused(
-        "replaced",
-        "The secret of this access key was replaced by a newer one.",
-        "Configure the agent with the new secret.",
-    ),
-    "wrong-region": _key_refused(
-        "wrong-region",
-        "The access key belongs to another region than this relay.",
-        "Dial a relay of the key's region; the Connect URL of the key names one.",
-    ),
-    "bad-proof": AditusError(
-        Code.UNAUTHENTICATED,
-        "bad-proof",
-        "The relay does not know this access key, or does not go by this name.",
-        remedy="Check that the key and the relay's address belong together.",
-    ),
-}
 
 
 def _jittered(seconds: float) -> float:

@@ -123,7 +123,7 @@ class Links(Generic[A]):
                 )
                 await self._pause(delay)
             except asyncio.CancelledError:
-                attachment.close()
+                await attachment.leave()
                 raise
 
     async def _serve(self, keeper: Keeper[A], attachment: A) -> None:

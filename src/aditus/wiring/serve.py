@@ -37,7 +37,7 @@ from aditus.telemetry.server_metrics import ServerMetrics
 from aditus.wiring import banner, data_folder, process, rounds, systemd
 from aditus.wiring.api_thread import ApiThread
 from aditus.wiring.bridge import LocalRelay
-from aditus.wiring.connect import bad_listen, listen_or_warn
+from aditus.wiring.dialing import bad_listen, listen_or_warn
 from aditus.wiring.follower import Follower
 
 _log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from aditus.agent import complaints
-from aditus.agent.complaints import LINES, Complaints
+from aditus.telemetry.complaints import LINES, Complaints
 from tests.ends import until
 
 
