@@ -53,6 +53,8 @@ def furnished(server: Server) -> Iterator[Server]:
             client.create_app(name, CAPABILITY)
             client.associate(name, key)
         client.create_app("intranet", CAPABILITY)
+        client.revoke_credential("billing", client.create_credential("billing").credential.credential_id)
+        client.create_credential("billing")
         client.suspend_key("erp-staging")
         client.revoke_keys(["old-datacentre"])
         client.create_token("nightly backup", role=Role.MEMBER)
@@ -241,8 +243,10 @@ def test_the_pictures_of_the_docs(desk: Desk, tmp_path: Path) -> None:
         (folder / f"console-{name}.png").write_bytes(page.screenshot(animations="disabled"))
 
     page.set_viewport_size({"width": 1280, "height": 800})
-    for name in ("overview", "access-keys", "tunnels", "apps", "audit"):
-        desk.open("" if name == "overview" else name)
+    billing = app_page(desk, "billing").url.removeprefix(f"{desk.place}/")
+    pages = {name: name for name in ("access-keys", "tunnels", "apps", "audit")}
+    for name, path in {"overview": "", **pages, "app": billing}.items():
+        desk.open(path)
         if name == "tunnels":
             expect(page.locator(".spark polyline").first).to_be_attached()
         if name == "audit":
