@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
+from aditus.cli.dialing import dialing_options, health_option
 from aditus.cli.statusline import status_line
 from aditus.cli.tibtunnel import Flag, TibtunnelCommand, refuse_basic_auth
-from aditus.config.connect import HEALTH_LISTEN, MAX_LINKS, ConnectOptions, connect_config
+from aditus.config.connect import HEALTH_LISTEN, ConnectOptions, connect_config
 from aditus.config.profiles import DEFAULT
 from aditus.config.surroundings import Surroundings
 
@@ -42,42 +43,15 @@ reached before the first attach (10 failures, or a TLS failure).""",
 @click.option(
     "--config-dir", type=click.Path(path_type=Path), help="Where profiles are.  [default: ~/.aditus]"
 )
-@click.option(
-    "--links", type=click.IntRange(1, MAX_LINKS),
-    help=f"WebSockets to each relay, 1 to {MAX_LINKS}; streams take the emptiest.  [default: 1]",
-)  # fmt: skip
-@click.option("--infinite-retries/--no-infinite-retries", cls=Flag, help="Never give up, whatever fails.")
+@dialing_options
 @click.option("--network-check-url", metavar="URL", help="Accepted for tibtunnel's sake.")
-@click.option(
-    "--log-format", type=click.Choice(["text", "json"]), help="Also of --log-file.  [default: text]"
-)
-@click.option("--log-file", type=click.Path(path_type=Path, dir_okay=False), help="Log there, too (rotated).")
-@click.option("-d", "--debug/--no-debug", cls=Flag, help="Log what happens inside.")
 @click.option(
     "--payload/--no-payload", cls=Flag, help="With --debug: log what passes, too (not for production)."
 )
 @click.option("--data-chunk-size", metavar="KB", help="Accepted for tibtunnel's sake; no meaning here.")
 @click.option("--data-ack-mode/--no-data-ack-mode", cls=Flag, help="Accepted for tibtunnel's sake.")
 @click.option("--remote-debug/--no-remote-debug", cls=Flag, help="Accepted for tibtunnel's sake.")
-@click.option(
-    "--ca-file", type=click.Path(path_type=Path), envvar="ADITUS_CA_FILE",
-    help="Trust these CAs besides the system's.",
-)  # fmt: skip
-@click.option(
-    "--client-cert", type=click.Path(path_type=Path), metavar="FILE",
-    help="Show this certificate (PEM) to a balancer that wants one.",
-)  # fmt: skip
-@click.option(
-    "--client-key", type=click.Path(path_type=Path), metavar="FILE",
-    help="Its private key (PEM, not encrypted).  [default: in the file of --client-cert]",
-)  # fmt: skip
-@click.option("--proxy", metavar="URL", help="Dial through this proxy: http://… or socks5://….")
-@click.option(
-    "--health-listen",
-    metavar="ADDRESS",
-    envvar="ADITUS_HEALTH_LISTEN",
-    help=f"/healthz, /readyz, /metrics; or off.  [default: {HEALTH_LISTEN}]",
-)
+@health_option(HEALTH_LISTEN)
 @click.option("--basicauth/--no-basicauth", cls=Flag, hidden=True)
 @click.option("--user", hidden=True)
 @click.option("--password", hidden=True)

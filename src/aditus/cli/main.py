@@ -15,6 +15,7 @@ from aditus.domain.errors import AditusError, invalid
 COMMANDS = {
     "serve": "serve",
     "connect": "connect",
+    "sidecar": "sidecar",
     "doctor": "doctor",
     "configure": "configure",
     "probe": "probe",

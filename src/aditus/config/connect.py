@@ -24,6 +24,9 @@ HEALTH_LISTEN = "127.0.0.1:3127"
 MAX_LINKS = 4
 """Link slots that the protocol has."""
 RELAY_VARIABLE = "ADITUS_RELAY"
+PASSWORD_ON_COMMAND_LINE = (
+    "--proxy has a password on the command line, where other users of this machine see it"
+)
 MAX_SPECS = 1_024  # as the protocol's OFFER has room for
 MAX_CONNECT_URLS = 16  # one tunnel each; a region has fewer relays
 
@@ -377,7 +380,7 @@ def _option_notices(options: ConnectOptions, typed: ConnectOptions) -> tuple[str
     elif options.payload:
         notices.append("--payload writes what apps and services send into the log, passwords included")
     if typed.proxy is not None and "@" in typed.proxy:
-        notices.append("--proxy has a password on the command line, where other users of this machine see it")
+        notices.append(PASSWORD_ON_COMMAND_LINE)
     if typed.config is not None:
         has_password = typed.proxy is None and "@" in (options.proxy or "")
         notices.extend(file_notices(typed.config, has_password))

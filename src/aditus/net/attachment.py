@@ -87,7 +87,7 @@ class Attachment:
         """The relay has sent a STATUS, which is `status` from now on."""
 
     async def leave(self) -> None:
-        """As `close`, and return when the session is over, or the relay has not let go within `LEAVE_SECONDS`."""
+        """As `close`, and return when the session is over, after `LEAVE_SECONDS` at the latest."""
         self.close()
         if self.mux is not None and self.mux.ws is not None:
             with contextlib.suppress(TimeoutError, LinkFailure):

@@ -27,6 +27,9 @@ class SidecarSettings:
     """The address of local ports; None: there are none."""
     local_ports: tuple[LocalPort, ...] = ()
     """Those that are wanted; empty: one of the same number for each app port."""
+    socks: tuple[str, int] | None = None
+    http_proxy: tuple[str, int] | None = None
+    """Where the proxies listen, host and port; None: there is none of this kind."""
     links: int = 1
     """WebSockets to each relay, 1 to `MAX_SLOT` + 1."""
     infinite_retries: bool = False
