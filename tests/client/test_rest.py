@@ -108,13 +108,13 @@ def test_apps(client: Client, plane: ControlPlane) -> None:
     key = plane.generate("berlin")
     app = client.create_app("shop & co", CAPABILITY)
     assert app == client.show_app("shop & co") == client.show_app(app.app_id)
-    associated = client.associate("shop & co", "berlin")
+    associated = client.associate("shop & co", "berlin").app
     assert (associated.key_id, associated.key_state) == (key.key_id, KeyState.ACTIVE)
     assert list(client.list_apps()) == [associated]
     plane.relays.attach(key, 5432, 22)
     status = client.app_status("shop & co")
     assert (status.app, status.tunnels, status.ports) == (associated, 1, (22, 5432))
-    assert client.dissociate("shop & co") == app
+    assert client.dissociate("shop & co").app == app
     client.delete_app("shop & co")
     assert list(client.list_apps()) == []
 
@@ -165,7 +165,7 @@ def test_a_region_is_needed_where_there_are_several(
         with pytest.raises(AditusError) as raised:
             later.associate("shop", "berlin")
         assert raised.value.reason == "ambiguous-key"
-        assert later.associate("shop", "berlin", region="there").region == "there"
+        assert later.associate("shop", "berlin", region="there").app.region == "there"
 
 
 def test_another_subscription_by_its_locator(plane: ControlPlane, api_url: str) -> None:

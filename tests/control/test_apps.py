@@ -32,16 +32,16 @@ def test_an_app_has_at_most_one_key(plane: ControlPlane) -> None:
     apps = plane.services.apps
     first, second = plane.generate("first"), plane.generate("second")
     create(plane, "shop")
-    app = apps.associate(plane.owner, "0", "shop", "first")
+    app = apps.associate(plane.owner, "0", "shop", "first").app
     assert (app.key_id, app.access_key_id, app.region) == (first.key_id, "first", REGION)
     assert app.key_state is KeyState.ACTIVE
-    assert apps.associate(plane.owner, "0", "shop", "first") == app
-    app = apps.associate(plane.owner, "0", "shop", "second")
+    assert apps.associate(plane.owner, "0", "shop", "first").app == app
+    app = apps.associate(plane.owner, "0", "shop", "second").app
     assert app.key_id == second.key_id
     assert (plane.stored(first).apps, plane.stored(second).apps) == ((), ("shop",))
-    app = apps.dissociate(plane.owner, "0", app.app_id)
+    app = apps.dissociate(plane.owner, "0", app.app_id).app
     assert (app.key_id, app.key_state) == ("", None)
-    assert apps.dissociate(plane.owner, "0", "shop") == app
+    assert apps.dissociate(plane.owner, "0", "shop").app == app
 
 
 def test_of_many_associations_at_once_one_stays(plane: ControlPlane) -> None:
@@ -92,7 +92,7 @@ def test_after_a_revoke_the_association_stays_until_it_is_removed_by_hand(plane:
     assert plane.stored(new).apps == ()
 
     apps.dissociate(plane.owner, "0", "shop")
-    assert apps.associate(plane.owner, "0", "shop", "berlin").key_id == new.key_id
+    assert apps.associate(plane.owner, "0", "shop", "berlin").app.key_id == new.key_id
 
 
 def test_the_capabilities_of_app_and_key_match(plane: ControlPlane) -> None:
@@ -111,10 +111,10 @@ def test_a_suspended_or_expired_key_may_be_associated_and_a_revoked_one_not(plan
     create(plane, "shop")
     keys.generate(plane.owner, "0", REGION, "berlin", CAPABILITY, expires_at=START + 1)
     plane.clock.now += 2
-    assert apps.associate(plane.owner, "0", "shop", "berlin").key_state is KeyState.EXPIRED
+    assert apps.associate(plane.owner, "0", "shop", "berlin").app.key_state is KeyState.EXPIRED
     plane.generate("paris")
     keys.suspend(plane.owner, "0", REGION, "paris")
-    assert apps.associate(plane.owner, "0", "shop", "paris").key_state is KeyState.SUSPENDED
+    assert apps.associate(plane.owner, "0", "shop", "paris").app.key_state is KeyState.SUSPENDED
     plane.generate("rome")
     keys.revoke(plane.owner, "0", REGION, ["rome"])
     refused(Code.CONFLICT, "revoked", lambda: apps.associate(plane.owner, "0", "shop", "rome"))
@@ -130,9 +130,9 @@ def test_a_name_in_several_regions_needs_the_region(plane: ControlPlane) -> None
         Code.CONFLICT, "ambiguous-key", lambda: apps.associate(plane.owner, "0", "shop", "berlin")
     )
     assert error.field == "region"
-    assert apps.associate(plane.owner, "0", "shop", "berlin", region="there").key_id == there.key_id
+    assert apps.associate(plane.owner, "0", "shop", "berlin", region="there").app.key_id == there.key_id
     plane.services.keys.revoke(plane.owner, "0", "there", ["berlin"])
-    assert apps.associate(plane.owner, "0", "shop", "berlin").key_id == here.key_id
+    assert apps.associate(plane.owner, "0", "shop", "berlin").app.key_id == here.key_id
     for region in ("nowhere", "no\0where"):
         refused(
             Code.NOT_FOUND,

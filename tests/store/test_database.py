@@ -41,7 +41,7 @@ def test_the_migrations_make_what_the_schema_says(database: Database) -> None:
     with database.read() as tx:
         context = MigrationContext.configure(tx, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
-        assert context.get_current_revision() == "0003"
+        assert context.get_current_revision() == "0004"
 
 
 def test_checks_that_alembic_does_not_compare_are_there_too(database: Database) -> None:

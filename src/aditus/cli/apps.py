@@ -1,4 +1,4 @@
-"""`aditus apps`: cloud programs, and which access key's tunnels they use."""
+"""`aditus apps`: cloud programs, and which access key's tunnels they use; more is in `cli/credentials.py`."""
 
 from typing import TYPE_CHECKING
 
@@ -6,16 +6,18 @@ import click
 
 from aditus.cli import asking, exits
 from aditus.cli.api import asks_api, region_option
+from aditus.cli.credentials import credential, credentials, revoke_credential, sidecars
 from aditus.cli.output import (
     Format,
     output_option,
+    plain,
     say,
     when,
     write_json,
     write_record,
     write_table,
 )
-from aditus.domain.model import App
+from aditus.domain.model import App, AssociateResult
 
 if TYPE_CHECKING:
     from aditus.client.rest import Client
@@ -25,7 +27,14 @@ _APP = click.argument("app")
 
 @click.group()
 def command() -> None:
-    """Create apps, and associate them with access keys. APP is a name or an app_id."""
+    """Create apps, associate them with access keys, and give their sidecars credentials.
+
+    APP is a name or an app_id.
+    """
+
+
+for one in (credential, credentials, revoke_credential, sidecars):
+    command.add_command(one)
 
 
 @command.command(epilog="\b\nExample:\n  aditus apps create shop --capability integration")
@@ -69,12 +78,13 @@ def list_(client: "Client", output: Format) -> None:
 @output_option
 @asks_api
 def show(client: "Client", app: str, output: Format) -> None:
-    """Show an app, and which app ports it could reach now."""
+    """Show an app, which app ports its sidecars can reach now, and how many of these are attached."""
     status = client.app_status(app)
     if output == "json":
         write_json(status)
         return
-    write_record({**_record(status.app), "tunnels": status.tunnels, "ports": status.ports})
+    now = {"tunnels": status.tunnels, "ports": status.ports, "sidecars": status.sidecars}
+    write_record({**_record(status.app), **now})
 
 
 @command.command(epilog="\b\nExample:\n  aditus apps rename shop store")
@@ -92,7 +102,7 @@ def rename(client: "Client", app: str, name: str, output: Format) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @asks_api
 def delete(client: "Client", app: str, yes: bool) -> int:
-    """Delete an app and its association. Its access key stays."""
+    """Delete an app and its association, and revoke its credentials. Its access key stays."""
     found = client.show_app(app)
     if not yes and not asking.confirm(f"Delete the app {found.name} ({found.app_id})?", "Say --yes."):
         return exits.FAILURE
@@ -112,7 +122,7 @@ def associate(client: "Client", app: str, access_key_id: str, region: str, outpu
 
     An app has one key at most; it takes the place of the one before.
     """
-    _print(client.associate(app, access_key_id, region=region), output)
+    _changed(client.associate(app, access_key_id, region=region), output)
 
 
 @command.command(epilog="\b\nExample:\n  aditus apps dissociate shop")
@@ -120,8 +130,8 @@ def associate(client: "Client", app: str, access_key_id: str, region: str, outpu
 @output_option
 @asks_api
 def dissociate(client: "Client", app: str, output: Format) -> None:
-    """Take an app's association away."""
-    _print(client.dissociate(app), output)
+    """Take an app's association away, and cut its connections."""
+    _changed(client.dissociate(app), output)
 
 
 def _print(app: App, output: Format) -> None:
@@ -129,6 +139,14 @@ def _print(app: App, output: Format) -> None:
         write_json(app)
     else:
         write_record(_record(app))
+
+
+def _changed(result: AssociateResult, output: Format) -> None:
+    """The app as it is now, as before there were others to wait for; and who may not know of it yet."""
+    if output == "json":
+        write_json({**plain(result.app), "pending_relays": result.pending_relays})
+    else:
+        write_record({**_record(result.app), "pending relays": result.pending_relays})
 
 
 def _record(app: App) -> dict[str, object]:

@@ -1,10 +1,9 @@
 """Access keys by the API: generate, look at, change, rotate, suspend and revoke."""
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from aditus.client.asking import Asking, rfc3339
+from aditus.client.asking import Asking, base64url, rfc3339
 from aditus.client.decode import decode
 from aditus.client.http import segment
 from aditus.domain.errors import AditusError, Code, invalid
@@ -56,7 +55,7 @@ class AccessKeys(Asking):
             "allowed_sources": None if allowed_sources is None else list(allowed_sources),
         }
         if public_key is not None:
-            body["public_key"] = _base64url(public_key)
+            body["public_key"] = base64url(public_key)
         answer = self._http.request("POST", self._keys(region), body=body, idempotency_key=idempotency_key)
         return self._decoded(_new_key, answer)
 
@@ -91,7 +90,7 @@ class AccessKeys(Asking):
         """Give a key a second secret; `grace` seconds after its first use, or `now`, the old one ends."""
         body: dict[str, object] = {"grace": grace, "now": now}
         if public_key is not None:
-            body["public_key"] = _base64url(public_key)
+            body["public_key"] = base64url(public_key)
         answer = self._http.request(
             "POST", f"{self._key(access_key_id, region)}/rotate", body=body, idempotency_key=idempotency_key
         )
@@ -154,7 +153,3 @@ def _subscription_info(data: Any) -> SubscriptionInfo:
         decode(Subscription, data),
         tuple(Quota(region, quota["used"], quota["limit"]) for region, quota in quotas.items()),
     )
-
-
-def _base64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")

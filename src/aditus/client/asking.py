@@ -1,5 +1,6 @@
 """What the nouns of the API have in common: one subscription, and how its answers become values."""
 
+import base64
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,3 +64,8 @@ class Asking:
 def rfc3339(time: float | None) -> str | None:
     """A time of a request; None stays None."""
     return None if time is None else datetime.fromtimestamp(time, UTC).isoformat(timespec="microseconds")
+
+
+def base64url(raw: bytes) -> str:
+    """A public key of a request."""
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")

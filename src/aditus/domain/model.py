@@ -166,6 +166,22 @@ class NewAppCredential:
 
 
 @dataclass(frozen=True, slots=True)
+class AssociateResult:
+    """An app whose association was just made or removed."""
+
+    app: App
+    pending_relays: tuple[str, ...] = ()  # as in `RevokeResult`
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeCredentialResult:
+    """A credential that is revoked, just now or already."""
+
+    credential: AppCredential
+    pending_relays: tuple[str, ...] = ()  # as in `RevokeResult`
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """What a revoke (or suspend) cut, or in a dry run would cut, on the relays that answered."""
 

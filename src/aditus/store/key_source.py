@@ -1,10 +1,10 @@
-"""`KeySource` over SQL: what the relays of a region learn of its keys."""
+"""`KeySource` over SQL: what the relays of a region learn of keys, and of apps that may come there."""
 
 from collections.abc import Callable
 
 from aditus.domain.relays import KeyChanges
-from aditus.store import keys, regions
-from aditus.store.database import Database
+from aditus.store import keys, regions, relay_apps
+from aditus.store.database import Database, Transaction
 
 
 class StoredKeySource:
@@ -25,9 +25,14 @@ class StoredKeySource:
     def changes(self, region: str, since: int) -> KeyChanges:
         """As in the port, of one moment of the database."""
         with self._database.read() as tx:
-            epoch = regions.epoch(tx, region)
-            if since > 0:
-                changed = keys.changed_since(tx, region, since)
-            else:
-                changed = keys.worth_knowing(tx, region, self._now())
-            return KeyChanges(region, epoch, changed)
+            return changes_since(tx, region, since, self._now())
+
+
+def changes_since(tx: Transaction, region: str, since: int, now: float) -> KeyChanges:
+    """As in the port, at the moment that this transaction sees."""
+    epoch = regions.epoch(tx, region)
+    if since > 0:
+        changed = keys.changed_since(tx, region, since)
+        return KeyChanges(region, epoch, changed, relay_apps.changed_since(tx, region, since, now))
+    known = keys.worth_knowing(tx, region, now)
+    return KeyChanges(region, epoch, known, relay_apps.worth_knowing(tx, region, now))

@@ -25,12 +25,12 @@ def set_relay_url(tx: Transaction, region: Region) -> None:
 
 
 def epoch(tx: Transaction, region: str) -> int:
-    """The epoch of the last change of a key of this region; 0 for an unknown region."""
+    """The epoch of the last change of a key of this region, or of an app; 0 for an unknown region."""
     return tx.execute(select(regions.c.epoch).where(regions.c.name == region)).scalar_one_or_none() or 0
 
 
 def lock_epoch(tx: Transaction, region: str) -> int:
-    """The epoch, locked until this transaction ends: no other can change a key of the region meanwhile."""
+    """The epoch, locked until this transaction ends: nobody else changes keys or apps of the region."""
     query = select(regions.c.epoch).where(regions.c.name == region).with_for_update()
     locked: int = tx.execute(query).scalar_one()
     return locked

@@ -56,9 +56,9 @@ subscriptions = Table(
     UniqueConstraint("organization_id", "name"),
 )
 
-# The epoch rises with every change of a key of the region. Its row is locked from the first such change
-# of a transaction to the commit, so that epochs are committed in their order and a relay that asks for
-# changes since an epoch misses none.
+# The epoch rises with every change of a key of the region, or of an app that may come there. Its row is
+# locked from the first such change of a transaction to the commit, so that epochs are committed in their
+# order and a relay that asks for changes since an epoch misses none.
 regions = Table(
     "regions",
     metadata,
@@ -251,6 +251,37 @@ associations = Table(
     Column("key_id", Text, ForeignKey("access_keys.key_id"), nullable=False),
     Column("created_at", Double, nullable=False),
     Index("ix_associations_key_id", "key_id"),
+)
+
+# Raw Ed25519 public keys of 32 bytes. Without a foreign key to the app: what is revoked outlives it, so that
+# relays can say why. The columns of the last use are kept as those of keys are.
+app_credentials = Table(
+    "app_credentials",
+    metadata,
+    Column("credential_id", Text, primary_key=True),
+    Column("app_id", Text, nullable=False),
+    Column("subscription_id", Text, ForeignKey("subscriptions.subscription_id"), nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("revoked_at", Double),
+    Column("revoked_by", Text, nullable=False),
+    Column("last_used_at", Double),
+    Column("last_used_from", Text),
+    Column("last_used_version", Text),
+    UniqueConstraint("app_id", "public_key"),
+    Index("ix_app_credentials_subscription_id", "subscription_id", "revoked_at"),
+)
+
+# In which epoch of a region an app last changed, of those that have, or had, a credential: of others no relay
+# knows. Without a foreign key to the app: its end is a change too.
+app_changes = Table(
+    "app_changes",
+    metadata,
+    Column("region", Text, ForeignKey("regions.name"), primary_key=True),
+    Column("app_id", Text, primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+    Index("ix_app_changes_epoch", "region", "epoch"),
 )
 
 # --- what was done ----------------------------------------------------------------------------

@@ -84,6 +84,24 @@ def capabilities_in(tx: Transaction, subscription_id: str, region: str) -> tuple
     return tuple(tx.execute(query).scalars())
 
 
+def lock_regions(tx: Transaction, subscription_id: str) -> tuple[str, ...]:
+    """The regions of a subscription, by name; until this transaction ends nobody else opens one to it.
+
+    A weak lock: rows that refer to the subscription are made and removed meanwhile.
+    """
+    tx.execute(
+        select(subscriptions.c.subscription_id)
+        .where(subscriptions.c.subscription_id == subscription_id)
+        .with_for_update(key_share=True)
+    )
+    query = (
+        select(subscription_regions.c.region)
+        .where(subscription_regions.c.subscription_id == subscription_id)
+        .order_by(subscription_regions.c.region)
+    )
+    return tuple(tx.execute(query).scalars())
+
+
 def lock_quota(tx: Transaction, subscription_id: str, region: str) -> Quota:
     """How many unrevoked keys there are, of how many; locked until this transaction ends."""
     limit = tx.execute(

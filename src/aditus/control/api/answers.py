@@ -1,4 +1,4 @@
-"""What answers hold: the domain's values, with times as text. Secrets stand in two of them alone."""
+"""What answers hold: the domain's values, with times as text. Secrets stand in those named `New…` alone."""
 
 from typing import Generic, TypeVar
 
@@ -6,7 +6,18 @@ from pydantic import BaseModel, ConfigDict
 
 from aditus.control.api.texts import SentTime
 from aditus.domain.audit_chain import Fault
-from aditus.domain.model import KeyState, NewAccessKey, NewApiToken, Role, SubscriptionInfo, UserInfo
+from aditus.domain.model import (
+    AppCredential,
+    AssociateResult,
+    KeyState,
+    NewAccessKey,
+    NewApiToken,
+    NewAppCredential,
+    RevokeCredentialResult,
+    Role,
+    SubscriptionInfo,
+    UserInfo,
+)
 from aditus.domain.people import NewInvitation
 from aditus.domain.tenants import SubscriptionRegion
 
@@ -113,10 +124,80 @@ class AppAnswer(Answer):
     key_state: KeyState | None
 
 
+class AssociateAnswer(AppAnswer):
+    """`pending_relays`: of other servers, that have not said within a second that they know of it."""
+
+    pending_relays: list[str]
+
+    @classmethod
+    def of(cls, result: AssociateResult) -> "AssociateAnswer":
+        shown = AppAnswer.model_validate(result.app).model_dump()
+        return cls(**shown, pending_relays=list(result.pending_relays))
+
+
 class AppStatusAnswer(Answer):
+    """`ports`: those that its sidecars can reach now. `sidecars`: how many are attached."""
+
     app: AppAnswer
     tunnels: int
     ports: list[int]
+    sidecars: int
+
+
+class CredentialAnswer(Answer):
+    credential_id: str
+    app_id: str
+    created_at: SentTime
+    created_by: str
+    revoked_at: SentTime | None
+    revoked_by: str
+    last_used_at: SentTime | None
+    last_used_from: str
+    last_used_version: str
+
+
+class NewCredentialAnswer(CredentialAnswer):
+    """`app_secret` is shown this once; null when the caller gave a public key."""
+
+    app_secret: str | None
+
+    @classmethod
+    def of(cls, made: NewAppCredential | AppCredential) -> "NewCredentialAnswer":
+        if isinstance(made, AppCredential):
+            return cls(**CredentialAnswer.model_validate(made).model_dump(), app_secret=None)
+        shown = CredentialAnswer.model_validate(made.credential).model_dump()
+        return cls(**shown, app_secret=made.secret.reveal())
+
+
+class RevokeCredentialAnswer(CredentialAnswer):
+    """`pending_relays` as of an association."""
+
+    pending_relays: list[str]
+
+    @classmethod
+    def of(cls, result: RevokeCredentialResult) -> "RevokeCredentialAnswer":
+        shown = CredentialAnswer.model_validate(result.credential).model_dump()
+        return cls(**shown, pending_relays=list(result.pending_relays))
+
+
+class SidecarAnswer(Answer):
+    """A sidecar that is attached now; `ports` are those that it was told it can reach."""
+
+    app_id: str
+    subscription_id: str
+    credential_id: str
+    instance: str
+    slot: int
+    version: str
+    host: str
+    peer: str
+    attached_at: SentTime
+    ports: list[int]
+    streams: int
+    streams_total: int
+    bytes_in: int
+    bytes_out: int
+    rtt_ms: float | None
 
 
 class PortAnswer(Answer):
@@ -385,6 +466,7 @@ class Problem(Answer):
     remedy: str = ""
     field: str = ""
     request_id: str
-    key_id: str = ""  # of an idempotent replay; or app_id, or token_id
+    key_id: str = ""  # of an idempotent replay; or one of the next
     app_id: str = ""
+    credential_id: str = ""
     token_id: str = ""

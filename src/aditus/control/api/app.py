@@ -75,7 +75,7 @@ def create_app(
     for routes in (
         subscriptions.router(services.subscriptions, services.events),
         keys.router(services.keys, services.rotation),
-        apps.router(services.apps),
+        apps.router(services.apps, services.credentials),
         tunnels.router(services.tunnels),
         event_stream.router(services.news, services.tunnels),
         tokens.router(services.tokens),

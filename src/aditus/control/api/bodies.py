@@ -69,6 +69,11 @@ class PatchApp(Request):
     name: Text = ""
 
 
+class CreateCredential(Request):
+    public_key: PublicKey | None = None
+    """Base64url of a raw Ed25519 public key: then the secret is the caller's own and not in the answer."""
+
+
 class CreateSubscription(Request):
     name: Text
     regions: Annotated[list[Text], Field(min_length=1, max_length=100)]

@@ -10,9 +10,18 @@ from aditus.control.service.replay import claim
 from aditus.crypto.keys import random_id
 from aditus.domain import names
 from aditus.domain.errors import AditusError, Code
-from aditus.domain.model import AccessKey, App, AppStatus, Caller, KeyState, Page, Subscription
+from aditus.domain.model import (
+    AccessKey,
+    App,
+    AppStatus,
+    AssociateResult,
+    Caller,
+    KeyState,
+    Page,
+    Subscription,
+)
 from aditus.domain.policy import Denied, Operation, may_associate
-from aditus.store import apps, keys
+from aditus.store import app_credentials, apps, keys
 from aditus.store.database import Transaction
 
 
@@ -42,7 +51,7 @@ class Apps:
             claim(tx, caller, idempotency_key, "app_id", app.app_id, now)
             if not apps.add(tx, app):
                 raise _exists()
-            _record(tx, caller, "app.create", app, subscription, now, capability=capability)
+            record(tx, caller, "app.create", app, subscription, now, capability=capability)
         return app
 
     def list(
@@ -63,61 +72,82 @@ class Apps:
         """One app, with its association."""
         with self._context.database.read() as tx:
             subscription = permitted(tx, caller, Operation.APPS_LIST, locator)
-            return _find(tx, subscription, app, self._context.now())
+            return find_app(tx, subscription, app, self._context.now())
 
     def status(self, caller: Caller, locator: str, app: str) -> AppStatus:
-        """One app, and the app ports that it could reach now."""
+        """One app, the app ports that its sidecars can reach now, and how many of these are attached."""
         shown = self.show(caller, locator, app)
         tunnels = [
             tunnel
             for tunnel in self._context.relays.tunnels(shown.subscription_id)
             if tunnel.key_id == shown.key_id
         ]
-        ports = {port.port for tunnel in tunnels for port in tunnel.ports if port.accepted}
-        return AppStatus(shown, len(tunnels), tuple(sorted(ports)))
+        ports = {port.port for tunnel in tunnels for port in tunnel.ports if port.reachable}
+        attached = self._context.relays.sidecars(shown.subscription_id)
+        sidecars = sum(sidecar.app_id == shown.app_id for sidecar in attached)
+        return AppStatus(shown, len(tunnels), tuple(sorted(ports)), sidecars)
 
     def patch(self, caller: Caller, locator: str, app: str, patch: AppPatch, *, if_match: str = "") -> App:
         """Change an app. Raises conflict `app-exists`, `changed-meanwhile` (see `versions.check`)."""
         now = self._context.now()
         name = names.app_name(patch["name"]) if "name" in patch else ""
-        with self._context.database.write() as tx:
+        with self._context.feed.change() as change:
+            tx = change.tx
             subscription = permitted(tx, caller, Operation.APPS_UPDATE, locator)
-            before = _find(tx, subscription, app, now, lock=True)
+            before = find_app(tx, subscription, app, now, lock=True)
             versions.check(if_match, versions.app_version(before))
             if name and name != before.name:
                 if not apps.rename(tx, before.app_id, name):
                     raise _exists()
-                _record(tx, caller, "app.update", before, subscription, now, name=name)
-            return _find(tx, subscription, before.app_id, now)
+                change.app_changed(before.app_id, before.subscription_id)
+                record(tx, caller, "app.update", before, subscription, now, name=name)
+            return find_app(tx, subscription, before.app_id, now)
 
     def delete(self, caller: Caller, locator: str, app: str) -> None:
-        """Forget an app and its association; the key stays as it is."""
+        """Forget an app and its association, and revoke its credentials; the key stays as it is."""
         now = self._context.now()
-        with self._context.database.write() as tx:
+        with self._context.feed.change() as change:
+            tx = change.tx
             subscription = permitted(tx, caller, Operation.APPS_DELETE, locator)
-            found = _find(tx, subscription, app, now, lock=True)
+            found = find_app(tx, subscription, app, now, lock=True)
+            change.app_changed(found.app_id, found.subscription_id)
+            dying = app_credentials.unrevoked(tx, found.app_id)
+            app_credentials.revoke(tx, dying, now, caller.name)
             apps.remove(tx, found.app_id)
-            _record(tx, caller, "app.delete", found, subscription, now, key_id=found.key_id)
+            for credential_id in dying:
+                record(
+                    tx,
+                    caller,
+                    "app.credential.revoke",
+                    found,
+                    subscription,
+                    now,
+                    credential_id=credential_id,
+                )
+            record(tx, caller, "app.delete", found, subscription, now, key_id=found.key_id)
 
     def associate(
         self, caller: Caller, locator: str, app: str, access_key_id: str, *, region: str = ""
-    ) -> App:
+    ) -> AssociateResult:
         """Give an app its one key, in place of the one it had. `region` is needed when several have this key.
 
-        Raises: conflict `revoked`, `capability-mismatch` and `ambiguous-key`.
+        Its streams through another key are cut. Again is no harm, and told to the relays once more. Raises:
+        conflict `revoked`, `capability-mismatch` and `ambiguous-key`.
         """
         now = self._context.now()
         access_key_id = names.access_key_id(access_key_id)
-        with self._context.database.write() as tx:
+        with self._context.feed.change() as change:
+            tx = change.tx
             subscription = permitted(tx, caller, Operation.APPS_ASSOCIATE, locator, region)
-            before = _find(tx, subscription, app, now, lock=True)
+            before = find_app(tx, subscription, app, now, lock=True)
             key = _key(tx, subscription, access_key_id, region, now)
             verdict = may_associate(before, key)
             if isinstance(verdict, Denied):
                 raise refusal(verdict)
             if before.key_id != key.key_id:
+                change.app_changed(before.app_id, before.subscription_id)
                 apps.associate(tx, before.app_id, key.key_id, now)
-                _record(
+                record(
                     tx,
                     caller,
                     "app.associate",
@@ -128,17 +158,22 @@ class Apps:
                     access_key_id=key.access_key_id,
                     key_id_before=before.key_id,
                 )
-            return _find(tx, subscription, before.app_id, now)
+            else:
+                change.tell_app(before.app_id, before.subscription_id)
+            changed = find_app(tx, subscription, before.app_id, now)
+        return AssociateResult(changed, change.pending_relays)
 
-    def dissociate(self, caller: Caller, locator: str, app: str) -> App:
-        """Take an app's key away, dead or alive. Again is no harm."""
+    def dissociate(self, caller: Caller, locator: str, app: str) -> AssociateResult:
+        """Take an app's key away, dead or alive, and cut its streams. Again is no harm, told once more."""
         now = self._context.now()
-        with self._context.database.write() as tx:
+        with self._context.feed.change() as change:
+            tx = change.tx
             subscription = permitted(tx, caller, Operation.APPS_DISSOCIATE, locator)
-            before = _find(tx, subscription, app, now, lock=True)
+            before = find_app(tx, subscription, app, now, lock=True)
             if before.key_id:
+                change.app_changed(before.app_id, before.subscription_id)
                 apps.dissociate(tx, before.app_id)
-                _record(
+                record(
                     tx,
                     caller,
                     "app.dissociate",
@@ -148,10 +183,14 @@ class Apps:
                     key_id=before.key_id,
                     access_key_id=before.access_key_id,
                 )
-            return _find(tx, subscription, before.app_id, now)
+            else:
+                change.tell_app(before.app_id, before.subscription_id)
+            changed = find_app(tx, subscription, before.app_id, now)
+        return AssociateResult(changed, change.pending_relays)
 
 
-def _find(tx: Transaction, subscription: Subscription, app: str, now: float, *, lock: bool = False) -> App:
+def find_app(tx: Transaction, subscription: Subscription, app: str, now: float, *, lock: bool = False) -> App:
+    """The app with this app_id, else of this name; `lock`: until the commit. Raises not-found."""
     found = apps.find(tx, subscription.subscription_id, names.app_name(app), now, lock=lock)
     if found is None:
         raise unfound("app", "`aditus apps list` shows those that there are.")
@@ -188,7 +227,7 @@ def _key(
     return next(iter([*alive, *meant]))
 
 
-def _record(
+def record(
     tx: Transaction,
     caller: Caller,
     action: str,
@@ -197,4 +236,5 @@ def _record(
     now: float,
     **details: str,
 ) -> None:
+    """Append to the audit what was done to an app."""
     audit.record(tx, caller, action, app.app_id, app.name, now, subscription=subscription, details=details)

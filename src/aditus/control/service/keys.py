@@ -7,7 +7,7 @@ from typing import TypedDict
 from aditus.control import audit
 from aditus.control.service import inputs, rules, versions
 from aditus.control.service.context import Context, permitted, unfound
-from aditus.control.service.feed import KeyChange
+from aditus.control.service.feed import Change
 from aditus.control.service.refusals import refusal
 from aditus.control.service.replay import claim
 from aditus.crypto.keys import generate_pair, random_connect_id, random_id
@@ -77,7 +77,7 @@ class Keys:
         inputs.public_key(public_key)
         key_id = random_id()
         pair = generate_pair()  # not used when the caller has made one
-        with self._context.feed.change(region) as change:
+        with self._context.feed.change() as change:
             tx = change.tx
             subscription = permitted(tx, caller, Operation.KEYS_GENERATE, locator, region)
             verdict = may_generate(caller, _narrowed(tx, subscription, region), region, capability)
@@ -106,8 +106,8 @@ class Keys:
                 allowed_ports=ports,
                 allowed_sources=sources,
             )
-            keys.add(tx, key, random_connect_id(), public_key or pair.public, change.raise_epoch())
-            change.tell([key_id])
+            keys.add(tx, key, random_connect_id(), public_key or pair.public, change.raise_epoch(region))
+            change.tell(region, [key_id])
             _record(tx, caller, "key.generate", key, subscription, now, {"capability": capability})
             key = keys.by_id(tx, [key_id], now)[key_id]
         secret = None if public_key else format_access_key(region, key_id, pair.secret)
@@ -206,14 +206,14 @@ class Keys:
             values["allowed_ports"] = _stored(rules.allowed_ports(patch["allowed_ports"]))
         if "allowed_sources" in patch:
             values["allowed_sources"] = _stored(rules.allowed_sources(patch["allowed_sources"]))
-        with self._context.feed.change(region) as change:
+        with self._context.feed.change() as change:
             subscription = permitted(change.tx, caller, Operation.KEYS_UPDATE, locator, region)
-            change.lock()
+            change.lock(region)
             key = self._unrevoked(change.tx, subscription, region, access_key_id, now)
             versions.check(if_match, versions.key_version(key))
             if values:
-                keys.change(change.tx, key.key_id, change.raise_epoch(), values)
-                change.tell([key.key_id])
+                keys.change(change.tx, key.key_id, change.raise_epoch(region), values)
+                change.tell(region, [key.key_id])
                 _record(
                     change.tx, caller, "key.update", key, subscription, now, {"changed": ", ".join(patch)}
                 )
@@ -253,19 +253,19 @@ class Keys:
             cuts = {cut.key_id: cut for cut in self._context.relays.would_cut(dying)}
             pending: tuple[str, ...] = ()
         else:
-            with self._context.feed.change(region) as change:
+            with self._context.feed.change() as change:
                 subscription = permitted(change.tx, caller, Operation.KEYS_REVOKE, locator, region)
-                change.lock()
+                change.lock(region)
                 found = keys.find_many(change.tx, subscription.subscription_id, region, wanted, now)
                 if only is not None:
                     found = {name: key for name, key in found.items() if key.key_id in only}
                 alive = [key for key in found.values() if key.state is not KeyState.REVOKED]
                 if alive:
                     key_ids = [key.key_id for key in alive]
-                    keys.revoke(change.tx, key_ids, change.raise_epoch(), now, caller.name)
+                    keys.revoke(change.tx, key_ids, change.raise_epoch(region), now, caller.name)
                 for key in alive:
                     _record(change.tx, caller, "key.revoke", key, subscription, now)
-                change.tell([key.key_id for key in found.values()])
+                change.tell(region, [key.key_id for key in found.values()])
             cuts, pending = change.cuts, change.pending_relays
         return _results(wanted, found, cuts, pending)
 
@@ -302,19 +302,19 @@ class Keys:
         access_key_id: str,
         state: KeyState,
         key_id: str,
-    ) -> tuple[AccessKey, KeyChange]:
+    ) -> tuple[AccessKey, Change]:
         now = self._context.now()
-        with self._context.feed.change(region) as change:
+        with self._context.feed.change() as change:
             subscription = permitted(change.tx, caller, operation, locator, region)
-            change.lock()
+            change.lock(region)
             key = self._unrevoked(change.tx, subscription, region, access_key_id, now)
             if key_id and key.key_id != key_id:
                 raise refusal(Denied("revoked"))
             if key.state is not state:
-                keys.change(change.tx, key.key_id, change.raise_epoch(), {"state": state.value})
+                keys.change(change.tx, key.key_id, change.raise_epoch(region), {"state": state.value})
                 action = "key.suspend" if state is KeyState.SUSPENDED else "key.resume"
                 _record(change.tx, caller, action, key, subscription, now)
-            change.tell([key.key_id])
+            change.tell(region, [key.key_id])
             key = keys.by_id(change.tx, [key.key_id], now)[key.key_id]
         return key, change
 

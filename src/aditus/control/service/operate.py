@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from aditus.control import audit
 from aditus.control.service import inputs
 from aditus.control.service.bootstrap import random_password
+from aditus.control.service.feed import Change
 from aditus.control.service.tenants import add_capability, make_subscription, set_key_quota
 from aditus.crypto.keys import random_id
 from aditus.crypto.passwords import hash_password
@@ -120,7 +121,9 @@ class Operate:
             found = _subscription(tx, locator)
             operator = audit.operator(found.organization_id)
             place = region or _only_region(tx)
-            return add_capability(tx, operator, found, place, capability, DEFAULT_KEY_QUOTA, self._now())
+            now = self._now()
+            change = Change(tx, {}, now)  # no relay is here: those of servers hear of the epoch
+            return add_capability(change, operator, found, place, capability, DEFAULT_KEY_QUOTA, now)
 
     def set_key_quota(self, locator: str, region: str, key_quota: int) -> None:
         """Change how many unrevoked keys a subscription may have in a region; empty: the only one."""

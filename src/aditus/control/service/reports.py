@@ -1,4 +1,4 @@
-"""What relays saw, kept: when keys were used, which streams there were, who was refused."""
+"""What relays saw, kept: when keys and credentials were used, which streams there were, who was refused."""
 
 import time
 
@@ -6,7 +6,7 @@ from aditus.control.service.context import Context
 from aditus.control.service.refused import Refused
 from aditus.control.service.rotation import Rotation
 from aditus.domain.relays import RelayReport
-from aditus.store import keys, stream_records
+from aditus.store import app_credentials, keys, stream_records
 
 WRITTEN_AT_ONCE = 1_000
 """Stream records in one transaction: other writers wait for it."""
@@ -28,6 +28,9 @@ class Reports:
             with self._context.database.write() as tx:
                 keys.used(tx, report.uses)
             self._rotation.used(region, report.uses)
+        if report.credential_uses:
+            with self._context.database.write() as tx:
+                app_credentials.used(tx, report.credential_uses)
         self._refused.keep(region, report.key_refusals, report.stranger_refusals)
         for start in range(0, len(report.streams), WRITTEN_AT_ONCE):
             with self._context.database.write() as tx:

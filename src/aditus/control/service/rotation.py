@@ -56,10 +56,10 @@ class Rotation:
         inputs.public_key(public_key)
         pair = generate_pair()  # not used when the caller has made one
         new = public_key or pair.public
-        with self._context.feed.change(region) as change:
+        with self._context.feed.change() as change:
             tx = change.tx
             subscription = permitted(tx, caller, Operation.KEYS_ROTATE, locator, region)
-            change.lock()
+            change.lock(region)
             key = keys.find(tx, subscription.subscription_id, region, names.access_key_id(access_key_id), now)
             if key is None:
                 raise unfound("access key", "`aditus keys list` shows those that there are in this region.")
@@ -70,8 +70,8 @@ class Rotation:
                 raise _running(key)
             if not key_secrets.add(tx, key.key_id, new, grace, now, ends_at=now if at_once else None):
                 raise _known()
-            keys.change(tx, key.key_id, change.raise_epoch(), {})
-            change.tell([key.key_id])
+            keys.change(tx, key.key_id, change.raise_epoch(region), {})
+            change.tell(region, [key.key_id])
             audit.record(
                 tx,
                 caller,
@@ -93,14 +93,14 @@ class Rotation:
             if not key_secrets.unused(tx, uses):
                 return
         now = self._context.now()
-        with self._context.feed.change(region) as change:
-            change.lock()
+        with self._context.feed.change() as change:
+            change.lock(region)
             first = key_secrets.unused(change.tx, uses)
             for use in first:
                 ends_at = key_secrets.first_use(change.tx, use.key_id, use.public_key, now)
                 if ends_at is not None:
-                    keys.change(change.tx, use.key_id, change.raise_epoch(), {})
-                    change.tell([use.key_id])
+                    keys.change(change.tx, use.key_id, change.raise_epoch(region), {})
+                    change.tell(region, [use.key_id])
                     _record_first_use(change.tx, use, ends_at, now)
 
 

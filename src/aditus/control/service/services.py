@@ -8,6 +8,7 @@ from aditus.control.auth import Authenticator
 from aditus.control.service.apps import Apps
 from aditus.control.service.chain import Chain
 from aditus.control.service.context import Context
+from aditus.control.service.credentials import Credentials
 from aditus.control.service.events import Events
 from aditus.control.service.expiry import Expiry
 from aditus.control.service.feed import KeyFeed
@@ -34,6 +35,7 @@ class Services:
     auth: Authenticator
     keys: Keys
     apps: Apps
+    credentials: Credentials
     tunnels: Tunnels
     tokens: Tokens
     subscriptions: Subscriptions
@@ -64,6 +66,7 @@ def build(database: Database, relays: LiveRelays, now: Callable[[], float] = tim
         auth=Authenticator(database, now),
         keys=Keys(context),
         apps=Apps(context),
+        credentials=Credentials(context),
         tunnels=Tunnels(context),
         tokens=Tokens(context),
         subscriptions=Subscriptions(context),

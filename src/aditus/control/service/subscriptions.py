@@ -108,10 +108,11 @@ class Subscriptions:
 
         What it had already stays. Raises not-found (the region), limit `capability-limit`.
         """
-        with self._context.database.write() as tx:
+        with self._context.feed.change() as change:
+            tx = change.tx
             subscription = permitted(tx, caller, Operation.CAPABILITIES_ADD, locator)
             now = self._context.now()
-            add_capability(tx, caller, subscription, region, capability, DEFAULT_KEY_QUOTA, now)
+            add_capability(change, caller, subscription, region, capability, DEFAULT_KEY_QUOTA, now)
             found = tenants.regions_of(tx, subscription.subscription_id)
             return next(one for one in found if one.region == region)
 

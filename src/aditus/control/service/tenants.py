@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from aditus.control import audit
+from aditus.control.service.feed import Change
 from aditus.crypto.keys import random_id
 from aditus.domain import names
 from aditus.domain.errors import AditusError, Code, invalid
@@ -64,7 +65,7 @@ def make_subscription(
 
 
 def add_capability(
-    tx: Transaction,
+    change: Change,
     caller: Caller,
     subscription: Subscription,
     region: str,
@@ -74,11 +75,13 @@ def add_capability(
 ) -> bool:
     """Let the subscription generate keys for a capability in a region. False: it may already.
 
-    A region that the subscription did not have is opened to it, with this quota of keys. Raises
-    `AditusError`: invalid, not-found (the region), limit `capability-limit`.
+    A region that the subscription did not have is opened to it, with this quota of keys, and its relays
+    learn of its apps. Raises `AditusError`: invalid, not-found (the region), limit `capability-limit`.
     """
+    tx = change.tx
     region, capability = _known_region(tx, region), names.capability_name(capability)
-    tenants.open_region(tx, subscription.subscription_id, region, key_quota)
+    if change.open_region(subscription.subscription_id, region):
+        tenants.open_region(tx, subscription.subscription_id, region, key_quota)
     subscriptions.lock_quota(tx, subscription.subscription_id, region)  # so that the count below stays true
     known = subscriptions.capabilities_in(tx, subscription.subscription_id, region)
     if capability in known:
