@@ -5,9 +5,12 @@ import html
 import re
 import shlex
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from aditus.control.service.apps import Apps
+from aditus.control.service.credentials import Credentials
 from aditus.domain import keytext
 from tests.console.furniture import Furniture
 from tests.console.visitor import House, Reading, built
@@ -147,6 +150,22 @@ def test_a_revoke_tells_what_it_will_cut_and_which_credential_stays(
     assert house.address(REVOKE) not in {sheet.action for sheet in dead.sheets}
     house.ids["credential_id"] = other.credential_id
     assert "It is the only one" in page(furniture, REVOKE).text
+
+
+@pytest.mark.parametrize("path", [REVOKE, f"{APP}/associate", f"{APP}/dissociate"])
+def test_a_relay_that_has_not_said_that_it_is_done_is_told_of(
+    furniture: Furniture, house: House, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for service, step in ((Credentials, "revoke"), (Apps, "associate"), (Apps, "dissociate")):
+        done = getattr(service, step)
+
+        def pending(*said: Any, _done: Any = done, **named: Any) -> Any:  # as with a slow server beside
+            return dataclasses.replace(_done(*said, **named), pending_relays=("local/other",))
+
+        monkeypatch.setattr(service, step, pending)
+    sheet = next(sheet for sheet in page(furniture, path).sheets if sheet.action == house.address(path))
+    to = house.post(sheet.action, sheet.fields, furniture.owner).headers["location"]
+    assert "not every relay has said so" in Reading(house.get(to, furniture.owner).text).text
 
 
 def test_a_credential_of_another_app_is_none_of_this_one(furniture: Furniture, house: House) -> None:
