@@ -166,6 +166,22 @@ def test_others_go_on_while_somebody_waits_for_a_deaf_relay(many: Many) -> None:
     assert time.monotonic() - started < 4  # one after the other it would be eight seconds and more
 
 
+def test_a_dissociation_is_answered_when_the_others_know_or_names_them(many: Many) -> None:
+    here, there = many.serve(), many.serve()
+    many.plane.services.apps.create(many.owner, "0", "shop", CAPABILITY)
+    many.plane.generate("berlin")
+    made = here.services.credentials.create(many.owner, "0", "shop").credential
+    here.services.apps.associate(many.owner, "0", "shop", "berlin")
+    (app,) = there.relays.told[-1].apps
+    assert (app.app_id, bool(app.key_id)) == (made.app_id, True)
+    assert here.services.apps.dissociate(many.owner, "0", "shop").pending_relays == ()
+    assert there.relays.told[-1].apps[0].key_id == ""
+    deaf = many.serve(follow=False)
+    revoked = here.services.credentials.revoke(many.owner, "0", "shop", made.credential_id)
+    assert revoked.pending_relays == (deaf.follower.name,)
+    assert there.relays.told[-1].apps[0].credentials[0].revoked
+
+
 def test_a_change_tells_what_others_changed_before_it(many: Many) -> None:
     """Else the relay would be at the newer epoch, and never hear of the older change."""
     here, there = many.serve(follow=False), many.serve(follow=False)

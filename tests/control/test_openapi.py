@@ -58,9 +58,11 @@ class Asking:
         """One of each that a path can name, none of them touched before."""
         services, owner = self.plane.services, self.plane.owner
         key = self.plane.generate(name)
+        app = services.apps.create(owner, "0", name, CAPABILITY)
         return PLACE | {
             "access_key_id": name,
-            "app_id": services.apps.create(owner, "0", name, CAPABILITY).app_id,
+            "app_id": app.app_id,
+            "credential_id": services.credentials.create(owner, "0", app.app_id).credential.credential_id,
             "tunnel_id": self.plane.relays.attach(key, 5432, streams=1).tunnel_id,
             "token_id": services.tokens.create(owner, name).token.token_id,
             "user_id": self.plane.person(Role.MEMBER).caller_id,

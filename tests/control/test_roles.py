@@ -84,6 +84,10 @@ ROWS = (
     Row(Operation.APPS_DELETE, "DELETE", APP),
     Row(Operation.APPS_ASSOCIATE, "PUT", APP + "/env/tunnelkey", query="?tunnelKey={access_key_id}"),
     Row(Operation.APPS_DISSOCIATE, "DELETE", APP + "/env/tunnelkey"),
+    Row(Operation.APPS_CREDENTIAL, "POST", APP + "/credentials", {}),
+    Row(Operation.APPS_CREDENTIAL, "DELETE", APP + "/credentials/{credential_id}"),
+    Row(Operation.APPS_LIST, "GET", APP + "/credentials"),
+    Row(Operation.APPS_LIST, "GET", APP + "/sidecars"),
     Row(Operation.TUNNELS_LIST, "GET", OURS + "/tunnels"),
     Row(Operation.TUNNELS_CUT, "DELETE", OURS + "/tunnels/{tunnel_id}"),
     Row(Operation.STREAMS_LIST, "GET", OURS + "/streams"),
@@ -96,7 +100,6 @@ ROWS = (
 )
 ELSEWHERE = {
     Operation.PASSWORD_CHANGE,  # takes a real password: tests/control/test_sign_in_http.py
-    Operation.APPS_CREDENTIAL,  # of sidecars, which are not there yet
     Operation.REGIONS_ADD,  # the operator's, who needs no API
 }
 OPEN = {
@@ -117,6 +120,7 @@ class World:
         limits = Limits(failures=10**6, requests=10**6)
         self.client = TestClient(create_app(self.plane.services, limits=limits))
         self.sessions: dict[str, str] = {}
+        self.app_id = ""
         plane = self.plane
         with database.write() as tx:
             second = Subscription("secondsub", "defaultorg", "secondloc", "second", (CAPABILITY,), (REGION,))
@@ -156,7 +160,10 @@ class World:
         if name == "tunnel_id":
             return plane.relays.attach(plane.generate(new), 5432).tunnel_id
         if name == "app_id":
-            return plane.services.apps.create(owner, "0", new, CAPABILITY).app_id
+            self.app_id = plane.services.apps.create(owner, "0", new, CAPABILITY).app_id
+            return self.app_id
+        if name == "credential_id":  # of the app that the same request names
+            return plane.services.credentials.create(owner, "0", self.app_id).credential.credential_id
         if name == "user_id":
             return plane.person(Role.MEMBER).caller_id
         if name == "invitation_id":
