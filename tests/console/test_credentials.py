@@ -1,13 +1,17 @@
 """Credentials of an app in the browser, from the first one to the one that takes its place."""
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Error, expect
 
 from aditus.domain.keytext import parse_app_secret
+from demo.postgres import free_port
+from demo.stage import aditus
 from tests.console.browsers import Desk, sat_down
-from tests.process.programs import CAPABILITY, Server
+from tests.process.programs import CAPABILITY, Program, Server, Service, until
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -55,6 +59,47 @@ def test_one_credential_takes_the_place_of_another(desk: Desk) -> None:
     expect(desk.row(parse_app_secret(second).key_id)).to_contain_text("Active")
     expect(page.get_by_text("revoked a credential of app")).to_be_visible()
     create(desk)
+
+
+def test_from_the_copied_command_to_the_cut_sidecar(desk: Desk, tmp_path: Path) -> None:
+    key = desk.server.generate("behind-the-app")
+    app_page(desk, "the app's own")
+    with desk.server.client() as client:
+        client.associate("the app's own", key.access_key_id)
+    page = desk.page
+    page.get_by_role("link", name="Create credential").click()
+    desk.dialog.get_by_role("button", name="Create").click()
+    secret = page.locator("#secret").inner_text()
+    (tmp_path / "app-secret").write_text(secret)
+    (tmp_path / "app-secret").chmod(0o600)
+    desk.dialog.get_by_role("button", name="Copy sidecar command").click()
+    expect(desk.dialog.get_by_role("button", name="Copied")).to_be_visible()
+    command = shlex.split(page.evaluate("navigator.clipboard.readText()"))
+    places = {"app-secret": str(tmp_path / "app-secret"), "ca.pem": str(desk.server.ca_file)}
+    words = [places.get(word, word) for word in command[1:]]  # beside whoever types it
+    desk.dialog.get_by_role("button", name="Copy", exact=True).click()
+    desk.dialog.get_by_role("link", name="Close", exact=True).click()
+    with Service() as service, desk.server.agent(key, service.spec) as agent:
+        agent.err.wait("attached")
+        local = free_port()  # the relay of this machine has the app port
+        words += ["-p", f"{local}:{service.app_port}", "--health-listen", "off"]
+        with Program(aditus(*words)) as sidecar:
+            until(lambda: _attached(desk, "the app's own"), "the sidecar is attached")
+            page.reload()
+            credential = parse_app_secret(secret).key_id
+            row = page.get_by_role("row").filter(has_text=str(service.app_port)).filter(has_text=credential)
+            expect(row).to_be_visible()
+            page.get_by_role("link", name=f"Revoke credential {credential}").click()
+            expect(desk.dialog.locator(".blast > div").first).to_have_text(re.compile(r"Sidecars\s*1"))
+            desk.dialog.get_by_role("button", name="Revoke").click()
+            desk.notice("The credential is revoked")
+            assert sidecar.end() == 3
+            expect(page.get_by_text("No sidecar of this app is attached now")).to_be_visible()
+
+
+def _attached(desk: Desk, app: str) -> bool:
+    with desk.server.client() as client:
+        return any(sidecar.ports for sidecar in client.list_sidecars(app))
 
 
 def test_no_way_back_leads_to_the_secret(desk: Desk) -> None:

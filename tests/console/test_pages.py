@@ -15,8 +15,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from aditus.domain.model import Role
 from demo.postgres import free_port
+from demo.stage import aditus
 from tests.console.browsers import Desk, Session, sat_down
-from tests.process.programs import CAPABILITY, Key, Server, Service, exactly, until
+from tests.process.programs import CAPABILITY, Key, Program, Server, Service, exactly, until
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -54,7 +55,7 @@ def furnished(server: Server) -> Iterator[Server]:
             client.associate(name, key)
         client.create_app("intranet", CAPABILITY)
         client.revoke_credential("billing", client.create_credential("billing").credential.credential_id)
-        client.create_credential("billing")
+        secret = client.create_credential("billing").secret.reveal()
         client.suspend_key("erp-staging")
         client.revoke_keys(["old-datacentre"])
         client.create_token("nightly backup", role=Role.MEMBER)
@@ -64,6 +65,8 @@ def furnished(server: Server) -> Iterator[Server]:
         until(lambda: server.attached() == ["plant-graz"], "the first agent is attached")
         stack.enter_context(server.agent(keys["plant-linz"], taken, f"{free_port()}:127.0.0.1:9"))
         until(lambda: len(server.attached()) == 2, "the second agent is attached")
+        stack.enter_context(sidecar(server, "billing", secret, f"{free_port()}:{service.app_port}"))
+        until(lambda: client.list_sidecars("billing"), "the sidecar is attached")
         for size in (1_000, 50_000, 20_000):
             app, at_home = service.conversation()
             at_home.sendall(bytes(size))
@@ -74,6 +77,12 @@ def furnished(server: Server) -> Iterator[Server]:
         at_home.sendall(bytes(70_000))
         exactly(app, 70_000)
         yield server
+
+
+def sidecar(server: Server, app: str, secret: str, port: str) -> Program:
+    relay = ("--relay", f"wss://localhost:{server.relay_port}", "--ca-file", str(server.ca_file))
+    words = ("--app", app, *relay, "--secret-file", "-", "-p", port, "--health-listen", "off")
+    return Program(aditus("sidecar", *words), stdin=secret)
 
 
 def client_time(days: int) -> str:
