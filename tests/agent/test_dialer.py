@@ -156,3 +156,19 @@ async def test_a_cut_between_the_targets_answer_and_its_use_ends_the_connection_
         await dialling
         assert await there.cut() == b""
     assert stream.calls == []
+
+
+async def test_what_is_opened_while_the_agent_is_stopped_is_refused_in_peace(site: Site) -> None:
+    key, port = site.make_key(), free_port()
+    with Target() as service:
+        running = site.start_agent(key, f"{port}:{LOOPBACK}:{service.port}")
+        await site.attached(key)
+        stopping = asyncio.create_task(running.stop())
+        refused: list[object] = []
+        while running.runs:  # in every turn of the loop until it has ended
+            stream = RecordedStream(port)
+            running.agent._dialer.open(stream, port)
+            refused += stream.calls
+            await asyncio.sleep(0)
+        await stopping
+    assert set(refused) == {ResetReason.DRAIN}

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 
 from aditus.agent import proxy_protocol
 from aditus.agent.addresses import only_when_named
-from aditus.telemetry.complaints import Complaints
 from aditus.agent.settings import AgentSettings
 from aditus.domain.spec import Spec
 from aditus.net import tcp
 from aditus.net.mux import MuxStream
 from aditus.net.pump import Pump
+from aditus.telemetry.complaints import Complaints
 from aditus.telemetry.log import fields
 from aditus.wire.errors import ResetReason
 from aditus.wire.frames import Offer
@@ -87,6 +87,7 @@ class Dialer:
         self._failing: dict[int, ResetReason] = {}
         self._probes: dict[int, asyncio.Task[None]] = {}
         self._complaints = Complaints()
+        self._closed = False
         self.failures: Counter[tuple[int, ResetReason]] = Counter()
         """Dials that failed since the start, by app port and reason."""
         self.change(settings.specs)
@@ -126,6 +127,9 @@ class Dialer:
 
     def open(self, stream: MuxStream, port: int) -> None:
         """Dial the target of `port` for this stream, or reset the stream."""
+        if self._closed:
+            stream.reset(ResetReason.DRAIN)
+            return
         spec = self._specs.get(port)
         if spec is None:
             self._complaints.warn("refused a stream: the port is not offered", port=port)
@@ -136,7 +140,8 @@ class Dialer:
         pump.dialling = self._tasks.create_task(self._dial(spec, pump, stream))
 
     def close(self) -> None:
-        """Probe no more."""
+        """Dial and probe no more: tasks that end take in no new ones, and relays may still open streams."""
+        self._closed = True
         for probe in self._probes.values():
             probe.cancel()
 

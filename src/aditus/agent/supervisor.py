@@ -51,9 +51,10 @@ class Agent:
         async with asyncio.TaskGroup() as tasks:
             self._dialer = Dialer(self._settings, tasks)
             self._runs = True
-            end = await self._links.run(tasks)
-            self._dialer.close()
-        return end
+            try:
+                return await self._links.run(tasks)
+            finally:
+                self._dialer.close()
 
     def offer(self, specs: Sequence[Spec]) -> None:
         """Offer these services from now on.
