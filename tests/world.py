@@ -37,14 +37,22 @@ from aditus.crypto.keys import generate_pair, random_connect_id, random_id
 from aditus.crypto.proof import Ed25519Verifier, KeySigner
 from aditus.domain.connect_url import ConnectUrl, RelayUrl, parse_relay_url
 from aditus.domain.errors import AditusError
-from aditus.domain.keytext import SecretText, format_access_key, parse_access_key
+from aditus.domain.keytext import (
+    SecretText,
+    format_access_key,
+    format_app_secret,
+    parse_access_key,
+    parse_app_secret,
+)
 from aditus.domain.model import Cut, KeyState, RevokeResult
-from aditus.domain.relays import KeyChanges, RelayKey, RelaySecret, TunnelView
+from aditus.domain.relays import KeyChanges, RelayApp, RelayCredential, RelayKey, RelaySecret, TunnelView
 from aditus.domain.spec import parse_specs
 from aditus.net import tcp, tls
 from aditus.net.mux import Resources
 from aditus.relay.relay import Relay
 from aditus.relay.settings import STRANGERS, STRANGERS_PER_SOURCE, RelaySettings
+from aditus.sidecar.settings import LocalPort, SidecarSettings
+from aditus.sidecar.sidecar import Sidecar
 from aditus.store.database import open_database
 from aditus.wiring import data_folder
 from aditus.wiring.serve import Server, serving
@@ -69,13 +77,23 @@ class Key:
         return KeySigner(parse_access_key(self.secret.reveal()))
 
 
-class Running:
-    """An agent that runs in a task of the test's."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class App:
+    """An app with one credential, as the relay and its sidecar have them."""
 
-    def __init__(self, agent: Agent, specs: tuple[str, ...]) -> None:
-        self.agent = agent
-        self.specs = specs
-        self._task = asyncio.create_task(agent.run())
+    app_id: str
+    name: str
+    secret: SecretText
+
+    def signer(self) -> KeySigner:
+        return KeySigner(parse_app_secret(self.secret.reveal()))
+
+
+class Runs:
+    """A program that runs in a task of the test's."""
+
+    def __init__(self, program: Agent | Sidecar) -> None:
+        self._task = asyncio.create_task(program.run())
 
     async def ended(self) -> AditusError:
         """Why it stopped for good."""
@@ -89,6 +107,32 @@ class Running:
         """Stop it as SIGTERM does."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+
+
+class Running(Runs):
+    """An agent that runs."""
+
+    def __init__(self, agent: Agent, specs: tuple[str, ...]) -> None:
+        super().__init__(agent)
+        self.agent = agent
+        self.specs = specs
+
+
+class Beside(Runs):
+    """A sidecar that runs."""
+
+    def __init__(self, sidecar: Sidecar) -> None:
+        super().__init__(sidecar)
+        self.sidecar = sidecar
+
+    async def reaches(self, *ports: int) -> None:
+        """Wait until these app ports, and no others, can be reached, and each has its local port."""
+
+        def follows() -> bool:
+            listeners = self.sidecar._listeners
+            return set(self.sidecar.ports) == set(ports) == set(listeners.open.values())
+
+        await until(follows, f"app ports {ports} reached")
 
 
 class Complaints(logging.Handler):
@@ -142,7 +186,8 @@ class Site:
         self._also_called = also_called
         self._trusted_proxies = tuple(map(ip_network, trusted_proxies))
         self._keys: dict[str, RelayKey] = {}
-        self._agents: list[Running] = []
+        self._apps: dict[str, RelayApp] = {}
+        self._agents: list[Runs] = []
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> "Site":
@@ -260,8 +305,65 @@ class Site:
         agent = Agent(
             settings, signer or key.signer(), trust or self.trust, resources or Resources(), pause=pause
         )
-        self._agents.append(Running(agent, specs))
-        return self._agents[-1]
+        running = Running(agent, specs)
+        self._agents.append(running)
+        return running
+
+    # --- apps and their sidecars ---------------------------------------------------------------
+
+    def make_app(self, name: str = "reports", key: Key | None = None) -> App:
+        """Create an app that the relay knows from now on, associated with this key."""
+        pair, app_id, credential_id = generate_pair(), random_id(), random_id()
+        credential = RelayCredential(credential_id, pair.public)
+        key_id, region = ("", "") if key is None else (key.key_id, REGION)
+        self.tell_app(RelayApp(app_id, name, SUBSCRIPTION, key_id, region, (credential,)))
+        return App(app_id, name, format_app_secret(credential_id, pair.secret))
+
+    def tell_app(self, app: RelayApp) -> None:
+        """Let the feed tell this app as it is now."""
+        self._apps[app.app_id] = app
+        self.relay.apply(KeyChanges(REGION, self.relay.epoch + 1, (), (app,)), time.monotonic())
+
+    def change_app(self, app: App, **details: object) -> None:
+        """Change fields of an app's `RelayApp`, and tell the relay."""
+        self.tell_app(dataclasses.replace(self._apps[app.app_id], **details))  # type: ignore[arg-type]
+
+    def associate(self, app: App, key: Key | None) -> None:
+        """Associate the app with this key, or with none."""
+        key_id, region = ("", "") if key is None else (key.key_id, REGION)
+        self.change_app(app, key_id=key_id, region=region)
+
+    def revoke_credential(self, app: App) -> None:
+        """Revoke all credentials of an app."""
+        known = self._apps[app.app_id].credentials
+        self.change_app(app, credentials=tuple(dataclasses.replace(one, revoked=True) for one in known))
+
+    def start_sidecar(
+        self,
+        app: App,
+        *,
+        app_name: str = "",
+        relays: tuple[RelayUrl, ...] = (),
+        local_ports: tuple[LocalPort, ...] = (),
+        listen: str | None = LOOPBACK,
+        infinite_retries: bool = False,
+        socks: tuple[str, int] | None = None,
+        http_proxy: tuple[str, int] | None = None,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> Beside:
+        """Start a sidecar. On this machine its local ports are not the app ports: give them."""
+        settings = SidecarSettings(
+            app=app_name or app.name,
+            relays=relays or (self.relay_url,),
+            listen=listen,
+            local_ports=local_ports,
+            infinite_retries=infinite_retries,
+            socks=socks,
+            http_proxy=http_proxy,
+        )
+        beside = Beside(Sidecar(settings, app.signer(), self.trust, Resources(), pause=pause))
+        self._agents.append(beside)
+        return beside
 
     def tunnels(self, key: Key) -> list[TunnelView]:
         """The live tunnels of a key, as the relay sees them."""

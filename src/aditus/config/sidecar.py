@@ -100,9 +100,7 @@ def sidecar_config(options: SidecarOptions, surroundings: Surroundings) -> Sidec
         if address is not None and not address.is_loopback
     ]
     if options.proxy is not None and "@" in options.proxy:
-        open_doors.append(
-            "--proxy has a password on the command line, where other users of this machine see it"
-        )
+        open_doors.append(PASSWORD_ON_COMMAND_LINE)
     return SidecarConfig(
         app=app_name(options.app),
         secret=secret,
