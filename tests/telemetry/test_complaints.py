@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from aditus.agent import complaints
+from aditus.telemetry import complaints
 from aditus.telemetry.complaints import LINES, Complaints
 from tests.ends import until
 
