@@ -15,7 +15,7 @@ import pytest
 from aditus.cli.main import main
 from aditus.config.connect import ConnectConfig
 from aditus.domain.spec import Spec
-from aditus.net.status import StatusView
+from aditus.telemetry.status import StatusView
 from aditus.wiring import connect as wiring
 from tests.cli.run import OTHER_SECRET, PROGRAM, SECRET, Ended, Terminal, run, run_process, secret_parts
 

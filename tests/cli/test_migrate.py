@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aditus.config.connect import ConnectConfig
-from aditus.net.status import StatusView
+from aditus.telemetry.status import StatusView
 from aditus.wiring import connect as wiring
 from tests.cli.run import SECRET, run
 

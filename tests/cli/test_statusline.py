@@ -7,7 +7,7 @@ import pytest
 
 from aditus.cli import statusline
 from aditus.cli.statusline import StatusLine, duration
-from aditus.net.status import LinkRow
+from aditus.telemetry.status import LinkRow
 
 NOW = 1_700_000_000.0
 WIDTH = 80

@@ -13,7 +13,13 @@ import pytest
 from aditus.cli.main import root
 from tests.deploy.image import FILE, ROOT, last, lineage, stages, words
 
-TARGETS = ("agent", "server")
+TARGETS = ("agent", "server", "sidecar")
+OWN_WORDS = {
+    "agent": ["-s", "db:5432", "wss://relay.example.com"],
+    "server": [],
+    "sidecar": ["--app", "shop"],
+}
+"""What somebody has to add to what each image runs."""
 
 
 def understood(command_line: list[str]) -> None:
@@ -36,7 +42,8 @@ def test_no_tool_to_build_is_left_over() -> None:
     for target in TARGETS:
         assert all("pip" not in run and "apt" not in run for one in lineage(target) for run in one.all("RUN"))
         (copied,) = (one for stage in lineage(target) for one in stage.all("COPY"))
-        assert copied == f"--from={target}-packages /opt/aditus /opt/aditus"
+        packages = "agent" if target == "sidecar" else target  # the same: the base install
+        assert copied == f"--from={packages}-packages /opt/aditus /opt/aditus"
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -56,18 +63,19 @@ def test_signals_reach_aditus_itself(target: str) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_it_runs_and_asks_itself_is_understood(target: str) -> None:
     command = words(target, "CMD")
-    understood(command if target == "server" else [*command, "-s", "db:5432", "wss://relay.example.com"])
+    understood([*command, *OWN_WORDS[target]])
     program, *check = json.loads(last(target, "HEALTHCHECK").partition("CMD ")[2])
     assert program == "aditus"
     understood(check)
 
 
-def test_the_agents_health_page_is_for_those_outside() -> None:
+@pytest.mark.parametrize(("target", "port"), [("agent", 3127), ("sidecar", 3128)])
+def test_the_health_page_is_for_those_outside(target: str, port: int) -> None:
     environment = dict(
-        pair.split("=") for one in lineage("agent") for pair in " ".join(one.all("ENV")).split()
+        pair.split("=") for one in lineage(target) for pair in " ".join(one.all("ENV")).split()
     )
-    assert environment["ADITUS_HEALTH_LISTEN"] == "0.0.0.0:3127"
-    assert ":3127/healthz" in last("agent", "HEALTHCHECK")
+    assert environment["ADITUS_HEALTH_LISTEN"] == f"0.0.0.0:{port}"
+    assert f":{port}/healthz" in last(target, "HEALTHCHECK")
 
 
 def test_what_is_copied_is_there_and_is_let_in() -> None:

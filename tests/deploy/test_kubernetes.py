@@ -1,12 +1,10 @@
 """The charts and the example for Kubernetes, as far as no cluster is needed.
 
-helm renders them, Kubernetes' own types read them (tests/deploy/kubernetes-strict), and our command line and
-our agent.toml take what is in them.
+helm renders them, and our command line and our agent.toml take what is in them.
 """
 
 import json
 import re
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,15 +144,6 @@ def test_values_that_cannot_be_right_are_refused_by_name(chart: str, values: str
     answer = template(chart, distinct)
     assert answer.returncode != 0, answer.stdout
     assert said in answer.stderr
-
-
-@pytest.mark.needs("helm", "kubernetes-strict")
-@everywhere
-def test_kubernetes_knows_every_field_of_every_object(case: Case | None) -> None:
-    text = EXAMPLE.read_text() if case is None else template(case.chart, case.values).stdout
-    assert "kind: Deployment" in text or "kind: StatefulSet" in text
-    read = subprocess.run(["kubernetes-strict"], input=text, capture_output=True, text=True, check=False)
-    assert (read.returncode, read.stdout + read.stderr) == (0, "")
 
 
 # --- what runs in a pod -----------------------------------------------------------------------

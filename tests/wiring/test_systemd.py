@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aditus.net.status import LinkRow, in_words
+from aditus.telemetry.status import LinkRow, in_words
 from aditus.wiring import systemd
 
 Manager = socket.socket

@@ -28,7 +28,13 @@ Examples:
 Ends with 3 if the credential is refused, 6 if the relay cannot be reached before the first attach
 (10 failures, or a TLS failure)."""
 )
-@click.option("--app", required=True, metavar="APP", help="The name or app_id of the app beside it.")
+@click.option(
+    "--app",
+    required=True,
+    metavar="APP",
+    envvar="ADITUS_APP",
+    help="The name or app_id of the app beside it.",
+)
 @click.option(
     "--relay",
     "relays",

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from aditus.cli.output import size, text
-from aditus.net.status import LinkRow
+from aditus.telemetry.status import LinkRow
 
 _NO_WRAP = "\x1b[?7l"
 _WRAP = "\x1b[?7h"

@@ -13,9 +13,9 @@ from typing import Generic, TypeVar
 from aditus.domain.errors import AditusError
 from aditus.net.attachment import Attachment
 from aditus.net.link import Backoff, Follow, Link, LinkFailure
-from aditus.net.status import LinkRow
 from aditus.telemetry.link_metrics import LinkFigures
 from aditus.telemetry.log import fields
+from aditus.telemetry.status import LinkRow
 from aditus.wire.frames import Role
 
 _log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from aditus.crypto.proof import KeySigner
 from aditus.domain.keytext import parse_access_key
 from aditus.net import tls
 from aditus.net.mux import Resources
-from aditus.net.status import StatusView
 from aditus.telemetry.agent_metrics import AgentMetrics
+from aditus.telemetry.status import StatusView
 from aditus.wiring import dialing
 from aditus.wiring.agent_file import AgentFile
 

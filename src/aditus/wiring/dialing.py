@@ -18,9 +18,9 @@ from aditus.domain.connect_url import RelayUrl
 from aditus.domain.errors import AditusError, invalid
 from aditus.net import health
 from aditus.net.health import Page
-from aditus.net.status import LinkRow, StatusView, in_words
 from aditus.telemetry import log
 from aditus.telemetry.link_metrics import DialerMetrics
+from aditus.telemetry.status import LinkRow, StatusView, in_words
 from aditus.wiring import process, systemd
 
 _log = logging.getLogger(__name__)

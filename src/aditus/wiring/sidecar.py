@@ -5,10 +5,10 @@ from aditus.crypto.proof import KeySigner
 from aditus.domain.keytext import parse_app_secret
 from aditus.net import tls
 from aditus.net.mux import Resources
-from aditus.net.status import StatusView
 from aditus.sidecar.settings import SidecarSettings
 from aditus.sidecar.sidecar import Sidecar
 from aditus.telemetry.sidecar_metrics import SidecarMetrics
+from aditus.telemetry.status import StatusView
 from aditus.wiring import dialing
 
 
