@@ -15,8 +15,8 @@ from aditus.domain.spec import Spec
 from aditus.net.link import Link
 from aditus.net.links import Links
 from aditus.net.mux import Resources
-from aditus.net.status import LinkRow
 from aditus.telemetry.agent_metrics import AgentFigures
+from aditus.telemetry.status import LinkRow
 from aditus.wire.frames import INSTANCE_SIZE, Role
 
 

@@ -10,13 +10,13 @@ from aditus.domain.ports import Signer
 from aditus.net.link import Link
 from aditus.net.links import Links
 from aditus.net.mux import MuxStream, Resources, StreamEnd
-from aditus.net.status import LinkRow
 from aditus.sidecar.app_pump import AppPump
 from aditus.sidecar.attachment import SidecarAttachment
 from aditus.sidecar.listeners import Listeners
 from aditus.sidecar.settings import SidecarSettings
 from aditus.telemetry.complaints import Complaints
 from aditus.telemetry.sidecar_metrics import SidecarFigures
+from aditus.telemetry.status import LinkRow
 from aditus.wire.errors import CannotOpen, ResetReason
 from aditus.wire.frames import INSTANCE_SIZE, Role
 
