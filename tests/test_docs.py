@@ -25,6 +25,7 @@ from aditus.control.service.services import Services
 from aditus.telemetry.agent_metrics import AgentFigures, AgentMetrics
 from aditus.telemetry.link_metrics import LinkFigures
 from aditus.telemetry.server_metrics import ServerMetrics
+from aditus.telemetry.sidecar_metrics import SidecarFigures, SidecarMetrics
 from aditus.wiring import banner
 
 ROOT = Path(__file__).parent.parent
@@ -303,7 +304,9 @@ def test_the_variables_are_those_of_the_code() -> None:
 def test_the_metrics_are_those_of_the_code() -> None:
     link = LinkFigures("relay", 0, True, 1, 0.001, 1.0)
     agent = AgentFigures([link], 0, 0, 0, 0, {1: True}, {(1, "target-refused"): 1}, 1.0)
+    sidecar = SidecarFigures([link], 0, 0, 0, 0, (1,), {"no-agent": 1})
     rendered = ServerMetrics().render() + AgentMetrics(lambda: agent).render()
+    rendered += SidecarMetrics(lambda: sidecar).render()
     types = re.findall(r"^# TYPE (aditus_\w+) ", rendered.decode(), re.MULTILINE)
     told = {code.partition("{")[0] for code in inline(OPERATIONS) if code.startswith("aditus_")}
     assert told == {name for name in types if not name.endswith("_created")}

@@ -22,6 +22,7 @@ from typing import Any
 
 import aiofastnet
 
+from aditus.domain.errors import AditusError, invalid
 from aditus.net.door import Door
 
 _log = logging.getLogger(__name__)
@@ -156,6 +157,23 @@ async def listen(host: str, port: int, protocol: Callable[[], asyncio.BaseProtoc
     listener = Listener(sock, protocol)
     await asyncio.sleep(0)  # an offer may ask for a thousand of them
     return listener
+
+
+def cannot_listen(option: str, address: str, error: OSError) -> AditusError:
+    """The error for an address that an option asks for, and that cannot be listened on."""
+    return invalid(
+        "cannot-listen",
+        f"{option} {address} cannot be listened on: {why_not(error)}.",
+        remedy="Stop what uses it, or choose another address.",
+        field=option.removeprefix("--").replace("-", "_"),
+    )
+
+
+def why_not(error: OSError) -> str:
+    """Why it failed, in the system's words: asyncio's own name the address once more."""
+    if error.errno is not None and not isinstance(error, socket.gaierror):
+        return os.strerror(error.errno).lower()
+    return (error.strerror or "it failed").lower()
 
 
 class Listener:

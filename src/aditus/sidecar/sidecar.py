@@ -13,6 +13,7 @@ from aditus.net.mux import MuxStream, Resources, StreamEnd
 from aditus.sidecar.app_pump import AppPump
 from aditus.sidecar.attachment import SidecarAttachment
 from aditus.sidecar.listeners import Listeners
+from aditus.sidecar.proxies import Proxies
 from aditus.sidecar.settings import SidecarSettings
 from aditus.telemetry.complaints import Complaints
 from aditus.telemetry.sidecar_metrics import SidecarFigures
@@ -60,6 +61,7 @@ class Sidecar:
         self._links = Links(links, self._attachment, infinite_retries=settings.infinite_retries, pause=pause)
         self._links.changed = self._follow
         self._listeners = Listeners(settings.listen or "", lambda port: AppPump(port, self))
+        self._proxies = Proxies(settings, self)
         self._tasks: asyncio.TaskGroup  # while it runs
         self._again: asyncio.TimerHandle | None = None
         self.refusals: dict[str, int] = {}
@@ -69,16 +71,24 @@ class Sidecar:
         return SidecarAttachment(link, self._settings.app, self._follow)
 
     async def run(self) -> AditusError:
-        """Stay attached. Returns only when the last link has stopped for good, with the reason."""
+        """Stay attached. Returns only when the last link has stopped for good, with the reason.
+
+        Raises `AditusError` (invalid) at once when a proxy's address cannot be had.
+        """
         try:
+            await self._proxies.open()
             async with asyncio.TaskGroup() as self._tasks:
                 end = await self._links.run(self._tasks)
-                self._listeners.close()
+                self._close_doors()
         finally:
-            self._listeners.close()
+            self._close_doors()
             if self._again is not None:
                 self._again.cancel()
         return end
+
+    def _close_doors(self) -> None:
+        self._listeners.close()
+        self._proxies.close()
 
     # --- what can be reached, and the way there ------------------------------------------------
 
@@ -114,19 +124,19 @@ class Sidecar:
     def _follow(self) -> None:
         """Have the local ports of what can be reached; while a relay leaves, let apps wait a moment."""
         self.changed()
-        if self._settings.listen is None:
-            return
         loop = asyncio.get_running_loop()
         if self._again is not None:
             self._again.cancel()
             self._again = None
         if self._links.moves and not self._links.is_up:
             self._listeners.hold()
+            self._proxies.hold()
             self._again = loop.call_later(HOLD_SECONDS, self._settle)
         else:
             self._settle()
 
     def _settle(self) -> None:
+        self._proxies.follow()
         self._tasks.create_task(self._listen())
 
     async def _listen(self) -> None:
@@ -140,7 +150,7 @@ class Sidecar:
 
     def _wanted(self) -> dict[int, int]:
         """The local ports of what can be reached now, and the app ports that they lead to."""
-        reachable = self.ports
+        reachable = self.ports if self._settings.listen is not None else {}
         if not self._settings.local_ports:
             return {port: port for port in reachable}
         return {one.local: one.app_port for one in self._settings.local_ports if one.app_port in reachable}

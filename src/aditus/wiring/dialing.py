@@ -16,7 +16,7 @@ from aditus.config.address import Address
 from aditus.config.proxy import Proxy
 from aditus.domain.connect_url import RelayUrl
 from aditus.domain.errors import AditusError, invalid
-from aditus.net import health
+from aditus.net import health, tcp
 from aditus.net.health import Page
 from aditus.telemetry import log
 from aditus.telemetry.link_metrics import DialerMetrics
@@ -187,25 +187,8 @@ async def listen_or_warn(
         return await health.serve(address.host, address.port, pages)
     except OSError as error:
         if named:
-            raise bad_listen(option, address, error) from error
+            raise tcp.cannot_listen(option, str(address), error) from error
         _log.warning(
-            "%s cannot be listened on: %s; going on without it, see %s", address, _system_says(error), option
+            "%s cannot be listened on: %s; going on without it, see %s", address, tcp.why_not(error), option
         )
         return None
-
-
-def bad_listen(option: str, address: Address, error: OSError) -> AditusError:
-    """The error for an address that cannot be listened on."""
-    return invalid(
-        "cannot-listen",
-        f"{option} {address} cannot be listened on: {_system_says(error)}.",
-        remedy="Stop what uses it, or choose another address.",
-        field=option.removeprefix("--").replace("-", "_"),
-    )
-
-
-def _system_says(error: OSError) -> str:
-    """Why it failed, in the system's words: asyncio's own name the address once more."""
-    if error.errno is not None and not isinstance(error, socket.gaierror):
-        return os.strerror(error.errno).lower()
-    return (error.strerror or "it failed").lower()

@@ -37,7 +37,7 @@ from aditus.telemetry.server_metrics import ServerMetrics
 from aditus.wiring import banner, data_folder, process, rounds, systemd
 from aditus.wiring.api_thread import ApiThread
 from aditus.wiring.bridge import LocalRelay
-from aditus.wiring.dialing import bad_listen, listen_or_warn
+from aditus.wiring.dialing import listen_or_warn
 from aditus.wiring.follower import Follower
 
 _log = logging.getLogger(__name__)
@@ -228,12 +228,12 @@ def _listening(option: str, address: Address) -> Iterator[tcp.ListeningSocket]:
     try:
         sock = tcp.listening_socket(address.host, address.port)
     except OSError as error:
-        raise bad_listen(option, address, error) from error
+        raise tcp.cannot_listen(option, str(address), error) from error
     with sock:
         try:
             sock.listen(tcp.BACKLOG)
         except OSError as error:  # two that start at the same moment can both bind it
-            raise bad_listen(option, address, error) from error
+            raise tcp.cannot_listen(option, str(address), error) from error
         yield sock
 
 
