@@ -177,14 +177,6 @@ def test_operations_tell_of_every_option_of_the_two_programs(name: str) -> None:
             assert named & set(option.opts), f"docs/operations.md does not tell of {option.opts}"
 
 
-def test_what_is_said_to_be_missing_is_missing() -> None:
-    sentence = re.search(r"^\* The commands (.+?)\. ", README, re.MULTILINE)
-    assert sentence
-    for words in re.findall(r"`([^`]+)`", sentence[1]):
-        with pytest.raises(click.UsageError):
-            found(words.split())
-
-
 def test_every_make_target_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for text in PAGES.values():

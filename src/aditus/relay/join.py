@@ -176,24 +176,26 @@ class Joiner:
     def __init__(self, opener: Opener, reporter: Reporter) -> None:
         self._opener = opener
         self._reporter = reporter
-        self._waiting: dict[str, deque[Join]] = {}  # by app_id; bounded by the streams of its sessions
+        # By app_id and port; bounded by the streams of the app's sessions.
+        self._waiting: dict[tuple[str, int], deque[Join]] = {}
 
     def join(self, stream: MuxStream, app_id: str, source: str) -> Join:
         """Lead this stream of an app to an agent of its key."""
         join = Join(stream, app_id, source, self._reporter)
-        if app_id in self._waiting or self._opener.is_full_for_app(app_id, stream.port):
-            self._waiting.setdefault(app_id, deque()).append(join)
+        place = (app_id, stream.port)
+        if place in self._waiting or self._opener.is_full_for_app(*place):
+            self._waiting.setdefault(place, deque()).append(join)
         else:
             join.open(self._opener)
         return join
 
     def go_on(self, app_id: str) -> None:
         """Something changed for the app: let in those that wait, until there is no room again."""
-        waiting = self._waiting.get(app_id)
-        while waiting:
-            if not waiting[0].over:
-                if self._opener.is_full_for_app(app_id, waiting[0].port):
-                    return
-                waiting[0].open(self._opener)
-            waiting.popleft()
-        self._waiting.pop(app_id, None)
+        for place in [place for place in self._waiting if place[0] == app_id]:
+            waiting = self._waiting[place]
+            while waiting and (waiting[0].over or not self._opener.is_full_for_app(*place)):
+                join = waiting.popleft()
+                if not join.over:
+                    join.open(self._opener)
+            if not waiting:
+                del self._waiting[place]
