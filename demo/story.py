@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -45,11 +46,12 @@ class Ports:
     api: int
     relay: int
     app: int
+    local: int
 
     @classmethod
     def choose(cls) -> "Ports":
         found: set[int] = set()
-        while len(found) < 3:
+        while len(found) < 4:
             found.add(free_port())
         return cls(*found)
 
@@ -70,15 +72,16 @@ class Story:
             self._serve(folder, stack)
             database = self._database(stack)
             secret_file, url = self._key(folder)
-            self._app()
+            app_secret = self._app(folder)
             agent = self._agent(folder, database, secret_file, url, stack)
+            sidecar = self._sidecar(app_secret, stack)
             self._query(database)
             self._watch(database)
             if self._keep:
                 self._play(folder, database)
                 return
             self._revoke(database, url, agent)
-            self._after(folder, url, agent)
+            self._after(url, agent, sidecar)
 
     # --- the steps -----------------------------------------------------------------------------
 
@@ -123,18 +126,21 @@ class Story:
         )
         answer = self._run("keys", "generate", KEY_ID, "--capability", "integration", "-o", "json")
         secret, url = answer["secret_access_key"], answer["connect_url"]
-        secret_file = folder / "demo.key"
-        secret_file.touch(mode=0o600)
-        secret_file.write_text(secret)
         self._held(f"secret {mask(secret)}")
         self._held(f"Connect URL {url}")
-        return secret_file, url
+        return _written(folder / "demo.key", secret), url
 
-    def _app(self) -> None:
-        self._say("Associate an app with it", "An app has at most one key, of its own capability.")
+    def _app(self, folder: Path) -> Path:
+        self._say(
+            "Associate an app with it",
+            "An app has at most one key, of its own capability, and a credential of its own.",
+        )
         self._run("apps", "create", APP, "--capability", "integration", "-o", "json")
         app = self._run("apps", "associate", APP, KEY_ID, "-o", "json")
         self._expect(app["access_key_id"] == KEY_ID, f"{APP} is associated with {app['access_key_id']}")
+        secret = self._run("apps", "credential", APP, "-o", "json")["app_secret"]
+        self._held(f"credential {mask(secret)}")
+        return _written(folder / "app.secret", secret)
 
     def _agent(
         self, folder: Path, database: PostgresServer, secret_file: Path, url: str, stack: ExitStack
@@ -159,9 +165,30 @@ class Story:
         )
         return agent
 
+    def _sidecar(self, secret_file: Path, stack: ExitStack) -> Process:
+        self._say(
+            "Start the app's sidecar",
+            "It runs beside the app, dials out as well, and leads it to what its key's agents offer.",
+        )
+        command = aditus(
+            *("sidecar", "--app", APP, "--secret-file", str(secret_file)),
+            *("--relay", f"wss://localhost:{self._ports.relay}"),
+            *("--ca-file", str(self._data / "ca.pem")),
+            *("--health-listen", "off"),
+            *("-p", f"{self._ports.local}:{self._ports.app}"),
+        )
+        self._command(command)
+        sidecar = self._start("aditus sidecar", command, stack)
+        sidecar.wait_said("listening")
+        self._held(
+            f"127.0.0.1:{self._ports.local} leads to app port {self._ports.app} (process {sidecar.pid})"
+        )
+        return sidecar
+
     def _query(self, database: PostgresServer) -> None:
         self._say(
-            "Run SQL through the tunnel", f"psycopg connects to 127.0.0.1:{self._ports.app}, the app port."
+            "Run SQL through the tunnel",
+            f"psycopg connects to 127.0.0.1:{self._ports.local}, at the sidecar.",
         )
         query = "SELECT count(*), round(sum(amount), 2) FROM orders"
         with psycopg.connect(self._through(database)) as tunnelled, psycopg.connect(database.url()) as direct:
@@ -242,7 +269,7 @@ class Story:
             f" the answer came after {answered:.1f} ms, when all was cut"
         )
 
-    def _after(self, folder: Path, url: str, agent: Process) -> None:
+    def _after(self, url: str, agent: Process, sidecar: Process) -> None:
         self._say(
             "What is left", "Nothing that opens a door, and everything that an administrator wants to know."
         )
@@ -251,6 +278,10 @@ class Story:
         code = agent.wait()
         why = next((line for line in reversed(agent.lines) if line.startswith("aditus:")), "")
         self._expect(code == 3 and "revoked" in why, f"the agent ended with exit code {code}: {why}")
+        self._expect(
+            not _listens(self._ports.local) and sidecar.exit_code is None,
+            "the sidecar has closed its local port, and waits for the next key",
+        )
         app = self._run("apps", "show", APP, "-o", "json")["app"]
         self._expect(
             app["access_key_id"] == KEY_ID and app["key_state"] == "revoked",
@@ -299,7 +330,7 @@ class Story:
         return answer
 
     def _through(self, database: PostgresServer) -> str:
-        return f"postgresql://{database.user}:{database.password}@127.0.0.1:{self._ports.app}/postgres"
+        return f"postgresql://{database.user}:{database.password}@127.0.0.1:{self._ports.local}/postgres"
 
     def _table(self) -> Table:
         table = Table(box=None, padding=(0, 3, 0, 0), show_edge=False)
@@ -318,6 +349,21 @@ class Story:
                 f"{tunnel.rtt_ms:.2f} ms" if tunnel.rtt_ms else "",
             )
         return table
+
+
+def _written(file: Path, secret: str) -> Path:
+    """A new file with this secret, for its user alone."""
+    file.touch(mode=0o600)
+    file.write_text(secret)
+    return file
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 def _get(url: str, ca_file: Path) -> int:

@@ -23,6 +23,7 @@ STEPS = [
     "Generate an access key",
     "Associate an app with it",
     "Start the agent",
+    "Start the app's sidecar",
     "Run SQL through the tunnel",
     "Watch it live",
     "Revoke the key while a query streams",
@@ -79,6 +80,7 @@ def test_every_step_holds_and_nothing_is_left(folder: Path) -> None:
         "5,000 orders worth 2499975.00, as at the database itself",
         "the Connect URL answers 404",
         "the agent ended with exit code 3: aditus: The access key was revoked.",
+        "the sidecar has closed its local port, and waits for the next key",
         "reports is still associated with demo-key, marked revoked, until somebody removes it",
     ):
         assert f"  ✓  {told}" in ended.out
@@ -88,7 +90,7 @@ def test_every_step_holds_and_nothing_is_left(folder: Path) -> None:
     assert "demo-key   " in ended.out  # the live table
     assert re.search(r"^Every step held, in \d+ seconds\.$", ended.out, re.MULTILINE)
     assert ended.err == ""
-    assert not re.search(r"adt_local_[0-9A-Za-z]{12}_", ended.out)  # no secret
+    assert not re.search(r"adt(_local|a)_[0-9A-Za-z]{12}_", ended.out)  # no secret
     assert_nothing_is_left(folder)
 
 
@@ -108,7 +110,7 @@ def test_with_keep_it_stays_up_for_people_to_play(folder: Path) -> None:
         assert (ended.code, ended.err) == (0, "")
         assert '"access_key_id": "demo-key"' in ended.out
         # Ctrl-C ends it, with all that it had started.
-        assert len(processes_of(folder)) >= 4  # itself, server, agent, PostgreSQL
+        assert len(processes_of(folder)) >= 5  # itself, server, agent, sidecar, PostgreSQL
         assert kept.end(signal.SIGINT) == 0
         assert kept.err.text == ""
         assert_nothing_is_left(folder)
