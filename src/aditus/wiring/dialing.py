@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import logging
-import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,7 +13,7 @@ from typing import Any, Literal, Protocol
 from aditus.config.address import Address
 from aditus.config.proxy import Proxy
 from aditus.domain.connect_url import RelayUrl
-from aditus.domain.errors import AditusError, invalid
+from aditus.domain.errors import AditusError
 from aditus.net import health, tcp
 from aditus.net.health import Page
 from aditus.telemetry import log
