@@ -17,7 +17,7 @@ RELAY = "wss://relay.example.com"
 
 
 def read(
-    home: Path, env: dict[str, str] | None = None, /, stdin: str = "", **options: object
+    home: Path, env: dict[str, str] | None = None, stdin: str = "", /, **options: object
 ) -> SidecarConfig:
     given: dict[str, object] = {"app": "shop", "relays": (RELAY,), **options}
     told = {"ADITUS_APP_SECRET": APP_SECRET.reveal()} if env is None else env

@@ -89,14 +89,8 @@ async def test_the_first_status_says_whose_sidecar_it_is_and_what_it_reaches(sit
 @pytest.mark.parametrize(
     ("association", "warning"),
     [
-        (
-            {"key_id": "", "region": ""},
-            "the app is associated with no access key; an administrator can do that",
-        ),
-        (
-            {"key_id": "elsewhere0000", "region": "eu"},
-            "the app's access key is of region eu; dial a relay there",
-        ),
+        (("", ""), "the app is associated with no access key; an administrator can do that"),
+        (("elsewhere0000", "eu"), "the app's access key is of region eu; dial a relay there"),
     ],
 )
 async def test_a_sidecar_that_can_reach_nothing_is_told_why(
