@@ -16,6 +16,7 @@ from aditus.domain.policy import (
     Scope,
     allowed,
     attach_verdict,
+    credential_verdict,
     expiry_warning,
     key_verdict,
     may_associate,
@@ -24,7 +25,7 @@ from aditus.domain.policy import (
     secret_verdict,
     source_verdict,
 )
-from aditus.domain.relays import RelayKey, RelaySecret
+from aditus.domain.relays import RelayCredential, RelayKey, RelaySecret
 
 SUBSCRIPTION = Subscription("sub1", "org1", "loc1", "Ours", ("integration",), ("local",))
 OTHER = replace(SUBSCRIPTION, subscription_id="sub2", locator="loc2")
@@ -283,3 +284,8 @@ def test_who_is_attached_holds_a_live_secret_of_a_live_key_at_an_allowed_address
 def test_an_end_is_warned_of_when_it_is_near(days: float, warning: int | None) -> None:
     assert expiry_warning(NOW + days * 86_400, NOW) == warning
     assert expiry_warning(None, NOW) is None
+
+
+def test_a_revoked_credential_is_dead_and_another_one_is_not() -> None:
+    assert credential_verdict(RelayCredential("c", bytes(32)))
+    assert credential_verdict(RelayCredential("c", bytes(32), revoked=True)) == Denied("revoked")
