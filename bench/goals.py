@@ -5,19 +5,26 @@ from typing import Literal
 
 from bench.loads.iperf import DIRECTIONS
 from bench.results import Results, Spread
-from bench.ways.every import EVERY
+from bench.ways.every import TWO_HOPS
 from bench.ways.way import Role
 
 OURS = "aditus"
+SIDECAR = "sidecar"
 DIRECT = ("direct",)
 CHAIN = ("haproxy-tls",)
-PEERS = tuple(way.name for way in EVERY if way.role is Role.PEER)
-CALLED = {DIRECT: "plain TCP", CHAIN: "the HAProxy chain with TLS", PEERS: "the best peer"}
+PEERS = tuple(way.name for way in TWO_HOPS if way.role is Role.PEER)
+SSH_BOTH = ("ssh-both",)
+CALLED = {
+    DIRECT: "plain TCP",
+    CHAIN: "the HAProxy chain with TLS",
+    PEERS: "the best peer",
+    SSH_BOTH: "ssh -L into ssh -R",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """The median of a figure is at least, or at most, `limit`.
+    """The median of a figure on our way (`ours`) is at least, or at most, `limit`.
 
     With `to`, it is the figure as a multiple of the best of these ways in this run, round by round.
     """
@@ -28,6 +35,7 @@ class Goal:
     limit: float
     to: tuple[str, ...] = ()
     unit: str = "×"
+    ours: str = OURS
 
     @property
     def wanted(self) -> str:
@@ -64,6 +72,10 @@ class Verdict:
         return (missing if self.goal.sign == "≥" else -missing) / self.goal.limit
 
 
+def _three_hops(what: str, figure: str, sign: Literal["≥", "≤"], limit: float) -> Goal:
+    return Goal(f"three hops: {what}", figure, sign, limit, SSH_BOTH, ours=SIDECAR)
+
+
 GOALS: tuple[Goal, ...] = (
     *(Goal(f"bulk, one stream {way}", f"bulk.{way}", "≥", 1.25, PEERS) for way in DIRECTIONS),
     *(Goal(f"bulk, one stream {way}", f"bulk.{way}", "≥", 1.0, CHAIN) for way in DIRECTIONS),
@@ -88,6 +100,12 @@ GOALS: tuple[Goal, ...] = (
     Goal("ping-pong while 500 keys are listed, p99", "lists.p99", "≤", 10.0, unit="ms"),
     *(Goal(f"long way {way}, from 3 s on", f"far.{way}", "≥", 0.9, DIRECT) for way in DIRECTIONS),
     *(Goal(f"long way {way}, from 3 s on", f"far.{way}", "≥", 1.0, PEERS) for way in DIRECTIONS),
+    *(_three_hops(f"bulk, one stream {way}", f"bulk.{way}", "≥", 1.2) for way in DIRECTIONS),
+    _three_hops("HTTP keep-alive, 64 connections, requests/s", "http.64.rate", "≥", 2.0),
+    *(
+        _three_hops(f"HTTP keep-alive, {many}, p50", f"http.{count}.p50", "≤", 0.8)
+        for count, many in ((1, "1 connection"), (64, "64 connections"))
+    ),
 )
 
 
@@ -98,8 +116,8 @@ def verdicts(results: Results) -> list[Verdict]:
 
 def _verdict(goal: Goal, results: Results) -> Verdict:
     if not goal.to:
-        return Verdict(goal, results.spread(goal.figure, OURS), "")
+        return Verdict(goal, results.spread(goal.figure, goal.ours), "")
     best = results.best(goal.figure, goal.to, more_is_better=goal.sign == "≥")
     if best is None:
         return Verdict(goal, None, "")
-    return Verdict(goal, results.ratio(goal.figure, OURS, best), best)
+    return Verdict(goal, results.ratio(goal.figure, goal.ours, best), best)

@@ -12,6 +12,7 @@ from bench.loads import iperf, scaling
 from bench.pinger import PERCENTS
 from bench.report import PLOTS
 from bench.results import Results
+from bench.ways.every import TWO_HOPS
 
 SIZE = (8.0, 4.2)  # inches
 INK = "#404040"
@@ -28,7 +29,7 @@ COLOURS = {
 
 
 def draw(results: Results, folder: Path) -> None:
-    """All pictures that there is something to draw for; one of nothing says so."""
+    """All pictures that there is something to draw for, of two hops; one of nothing says so."""
     folder.mkdir(parents=True, exist_ok=True)
     # The same run draws the same bytes, and text stays text.
     mpl.rcParams.update({"svg.hashsalt": "aditus", "svg.fonttype": "none", "font.size": 9.0})
@@ -56,7 +57,7 @@ def _memory(results: Results, axes: Axes) -> None:
 
 
 def _latency(results: Results, axes: Axes) -> None:
-    for way in results.ways:
+    for way in _ways(results):
         curve = results.curve("down", way)
         if curve:
             axes.plot(PERCENTS, curve, label=way, color=COLOURS.get(way), lw=2.2 if way == OURS else 1.2)
@@ -68,7 +69,7 @@ def _latency(results: Results, axes: Axes) -> None:
 
 
 def _scaling(results: Results, axes: Axes) -> None:
-    for way in results.ways:
+    for way in _ways(results):
         found = {count: results.spread(f"scaling.{count}", way) for count in scaling.STREAMS}
         known = {count: spread.median for count, spread in found.items() if spread}
         if known:
@@ -84,7 +85,7 @@ def _scaling(results: Results, axes: Axes) -> None:
 
 def _bars(results: Results, axes: Axes, groups: Mapping[str, str]) -> None:
     """For each way a bar of each group's figure, with whiskers from the lowest round to the highest."""
-    ways = [way for way in results.ways if any(results.spread(key, way) for key in groups.values())]
+    ways = [way for way in _ways(results) if any(results.spread(key, way) for key in groups.values())]
     shades = _shades(len(groups))
     for number, key in enumerate(groups.values()):
         for place, way in enumerate(ways):
@@ -105,6 +106,12 @@ def _bars(results: Results, axes: Axes, groups: Mapping[str, str]) -> None:
     if ways:
         axes.set_xticks(range(len(ways)), ways)
         axes.set_xlabel("each from left to right: " + "; ".join(groups))
+
+
+def _ways(results: Results) -> list[str]:
+    """Those with two hops."""
+    two = {way.name for way in TWO_HOPS}
+    return [way for way in results.ways if way in two]
 
 
 def _shades(count: int) -> Sequence[float]:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bench.goals import OURS, verdicts
+from bench.goals import OURS, SIDECAR, verdicts
 from bench.limits.row import Row
 from bench.loads.load import Figure, Load
 from bench.results import Results, Spread
+from bench.ways.every import THREE_HOPS
 
 PLOTS = {
     "throughput": "Throughput of one stream",
@@ -24,6 +25,8 @@ parentheses; a ratio is taken within each round, between neighbours in time. The
 """
 
 
+HOPS = """With an end of their own beside the app: `aditus sidecar`, `serve` and `connect`, and `ssh -L` into
+`ssh -R` over one sshd. Measured in the same rounds as the figures above; compared with each other alone."""
 LIMITS = """Aditus alone, with real processes: a reader that stalls among 100 streams, idle agents, the memory
 of a thousand streams with slow readers, and a revoke of many keys (`python -m bench.limits --full`)."""
 
@@ -34,7 +37,9 @@ def page(results: Results, loads: Sequence[Load]) -> str:
     parts += ["## Goals", goals(results), *_limits(results)]
     parts += ["## Pictures"]
     parts += [f"![{title}](benchmarks/{name}.svg)" for name, title in PLOTS.items()]
-    parts += ["## Figures", *(_load(results, load) for load in loads if _ways(results, load.figures))]
+    parts += ["## Figures", *_figures(results, loads)]
+    hops = _figures(results, loads, SIDECAR)
+    parts += ["## Three hops", HOPS, *hops] if hops else []
     parts += ["## The machine", table(["", ""], [[name, what] for name, what in results.machine.items()])]
     parts += ["## The ways", _ways_table(results)]
     if results.failures:
@@ -44,7 +49,9 @@ def page(results: Results, loads: Sequence[Load]) -> str:
 
 def tables(results: Results, loads: Sequence[Load]) -> str:
     """What a terminal shows: figures, then goals."""
-    parts = [_load(results, load) for load in loads if _ways(results, load.figures)]
+    parts = _figures(results, loads)
+    hops = _figures(results, loads, SIDECAR)
+    parts += ["## Three hops", *hops] if hops else []
     parts += ["### Goals", goals(results)]
     parts += _limits(results)
     parts += [f"* {name} was not to be had: {why}" for name, why in results.missing.items()]
@@ -87,8 +94,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     )
 
 
-def _load(results: Results, load: Load) -> str:
-    ways = _ways(results, load.figures)
+def _figures(results: Results, loads: Iterable[Load], ours: str = OURS) -> list[str]:
+    """The measured loads, on the ways that this one of ours is compared with."""
+    measured = ((load, _ways(results, load.figures, ours)) for load in loads)
+    return [_load(results, load, ways, ours) for load, ways in measured if ways]
+
+
+def _load(results: Results, load: Load, ways: Sequence[str], ours: str) -> str:
     figures = [figure for figure in load.figures if figure.key in results.values]
     values = [
         [
@@ -98,12 +110,12 @@ def _load(results: Results, load: Load) -> str:
         for figure in figures
     ]
     parts = [f"### {load.title}", load.about, table(["", *ways], values)]
-    others = [way for way in ways if way != OURS]
-    if OURS in ways and others:
+    others = [way for way in ways if way != ours]
+    if ours in ways and others:
         ratios = [
             [
                 f"{figure.title} ({'more' if figure.more_is_better else 'less'} is better)",
-                *(_spread(results.ratio(figure.key, OURS, way), 2) for way in others),
+                *(_spread(results.ratio(figure.key, ours, way), 2) for way in others),
             ]
             for figure in figures
         ]
@@ -111,10 +123,14 @@ def _load(results: Results, load: Load) -> str:
     return "\n\n".join(parts)
 
 
-def _ways(results: Results, figures: Iterable[Figure]) -> list[str]:
-    """The ways for which one of these figures was measured."""
+def _ways(results: Results, figures: Sequence[Figure], ours: str) -> list[str]:
+    """The ways with as many hops as ours, for which one of these figures was measured."""
+    three = {way.name for way in THREE_HOPS}
     return [
-        way for way in results.ways if any(results.spread(figure.key, way) is not None for figure in figures)
+        way
+        for way in results.ways
+        if (way in three) == (ours in three)
+        and any(results.spread(figure.key, way) is not None for figure in figures)
     ]
 
 

@@ -1,4 +1,6 @@
-"""What a way is: app → public end → private end → target, set up anew for each load."""
+"""What a way is: app → public end → private end → target, set up anew for each load; with three hops, one
+end more stands beside the app.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,15 +27,22 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A way that carries: at which port the app connects for each target, and the programs of both ends."""
+    """A way that carries: at which port the app connects for each target, and the programs of its ends."""
 
     ports: Mapping[str, int]
     public: Sequence[Program] = ()
     private: Sequence[Program] = ()
+    beside: Sequence[Program] = ()
+    """Those beside the app, of ways with three hops."""
+
+    @property
+    def programs(self) -> Sequence[Program]:
+        """All of them."""
+        return (*self.public, *self.private, *self.beside)
 
     def ended(self) -> str:
         """What is known of the programs that have ended, as they should not; empty if all run."""
-        return "; ".join(filter(None, (program.ended() for program in (*self.public, *self.private))))
+        return "; ".join(filter(None, (program.ended() for program in self.programs)))
 
     def resident(self) -> tuple[int, int]:
         """Resident memory of the public and the private end, in bytes."""
@@ -63,7 +72,7 @@ def opened(way: Way, targets: Mapping[str, int], long_way: LongWay | None = None
         if long_way is not None:
             place.reach = lambda port: long_way.before(port, place)
         result = way.open(place, targets)
-        programs = (*result.public, *result.private)
+        programs = result.programs
         wait_for(
             lambda: echoes(result.ports[ECHO]),
             lambda: "; ".join(f"{program.name} carries nothing: {program.tail()}" for program in programs),
