@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.goals import CHAIN, GOALS, PEERS, Goal, verdicts
+from bench.goals import CHAIN, GOALS, PEERS, SSH_BOTH, Goal, verdicts
 from bench.loads.every import every
 from tests.bench.given import results
 
@@ -36,6 +36,14 @@ def test_latency_has_to_be_below_and_the_best_peer_is_the_quickest() -> None:
 def test_a_goal_in_units_needs_no_peer() -> None:
     goal = only("lists.p99", ())
     assert outcome(goal, {"aditus": [9.0, 12.0, 8.0]}) == ("reached", "")
+
+
+def test_three_hops_are_held_to_three_hops_and_two_to_two() -> None:
+    two: dict[str, list[float | None]] = {"aditus": [7.0], "ssh": [5.0]}
+    three: dict[str, list[float | None]] = {"sidecar": [3.0], "ssh-both": [2.0]}
+    assert outcome(only("bulk.down", SSH_BOTH), two | three) == ("reached", "ssh-both")
+    assert outcome(only("bulk.down"), two | three) == ("reached", "ssh")
+    assert outcome(only("bulk.down"), three) == ("not measured", "")
 
 
 def test_what_was_not_measured_is_not_reached() -> None:

@@ -22,6 +22,19 @@ def test_a_load_is_shown_with_figures_and_ratios() -> None:
     assert "HTTP, keep-alive" not in said, "it was not measured"
 
 
+def test_three_hops_have_a_section_of_their_own_and_meet_no_two_hops_in_a_table() -> None:
+    ways: dict[str, list[float | None]] = {"aditus": [9.0], "ssh": [6.0], "sidecar": [3.0], "ssh-both": [2.0]}
+    run = results({"bulk.up": ways})
+    for said in (page(run, every(quick=False)), tables(run, every(quick=False))):
+        two, three = said.split("## Three hops")
+        assert "| | aditus | ssh |" in " ".join(two.split())
+        assert "| | sidecar | ssh-both |" in " ".join(three.split())
+        assert "| one stream up (more is better) | 1.50 |" in " ".join(two.split())
+        assert "| one stream up (more is better) | 1.50 |" in " ".join(three.split())
+    del ways["sidecar"], ways["ssh-both"]
+    assert "Three hops" not in page(run, every(quick=False)), "they were not measured"
+
+
 def test_the_page_tells_what_is_missing_and_what_failed() -> None:
     run = results({"bulk.down": {"aditus": [9.0], "ssh": [6.0]}})
     run.missing["frp"] = "there is no go"
