@@ -171,8 +171,10 @@ def test_apps_over_http(api: Api) -> None:
     app = response.json()
     response = api.ask("PUT", f"{APPS}/{app['app_id']}/env/tunnelkey?tunnelKey=berlin")
     assert (response.status_code, response.json()["key_state"]) == (202, "active")
-    assert api.ask("GET", f"{APPS}/shop").json()["access_key_id"] == "berlin"
-    assert api.ask("GET", APPS).json()["items"] == [response.json()]
+    shown = api.ask("GET", f"{APPS}/shop").json()
+    assert shown["access_key_id"] == "berlin"
+    assert response.json() == {**shown, "pending_relays": []}
+    assert api.ask("GET", APPS).json()["items"] == [shown]
     assert api.ask("GET", f"{APPS}/shop/status").json()["ports"] == []
     problem(api.ask("PUT", f"{APPS}/shop/env/tunnelkey?tunnelKey=nobody"), 404, "not-found")
     response = api.ask("DELETE", f"{APPS}/shop/env/tunnelkey")

@@ -27,9 +27,9 @@ _APP = click.argument("app")
 
 @click.group()
 def command() -> None:
-    """Create apps, associate them with access keys, and give their sidecars credentials.
+    """Create apps, and associate them with access keys.
 
-    APP is a name or an app_id.
+    Their sidecars get credentials here. APP is a name or an app_id.
     """
 
 
@@ -78,7 +78,10 @@ def list_(client: "Client", output: Format) -> None:
 @output_option
 @asks_api
 def show(client: "Client", app: str, output: Format) -> None:
-    """Show an app, which app ports its sidecars can reach now, and how many of these are attached."""
+    """Show an app, and what its sidecars can reach.
+
+    The app ports are those that can be reached now; of sidecars it says how many are attached.
+    """
     status = client.app_status(app)
     if output == "json":
         write_json(status)
@@ -102,7 +105,10 @@ def rename(client: "Client", app: str, name: str, output: Format) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @asks_api
 def delete(client: "Client", app: str, yes: bool) -> int:
-    """Delete an app and its association, and revoke its credentials. Its access key stays."""
+    """Delete an app, and revoke its credentials.
+
+    Its association goes with it; its access key stays.
+    """
     found = client.show_app(app)
     if not yes and not asking.confirm(f"Delete the app {found.name} ({found.app_id})?", "Say --yes."):
         return exits.FAILURE
@@ -130,7 +136,7 @@ def associate(client: "Client", app: str, access_key_id: str, region: str, outpu
 @output_option
 @asks_api
 def dissociate(client: "Client", app: str, output: Format) -> None:
-    """Take an app's association away, and cut its connections."""
+    """Take an app's access key away, and cut its streams."""
     _changed(client.dissociate(app), output)
 
 

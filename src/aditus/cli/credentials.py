@@ -34,10 +34,10 @@ _APP = click.argument("app")
 @output_option
 @asks_api
 def credential(client: "Client", app: str, output: Format) -> None:
-    """Create a credential for an app's sidecars and print its secret.
+    """Create a credential for an app and print its secret.
 
-    The secret is alone on stdout, and is shown this once; all else is on stderr. An app has two credentials
-    at most: one in use, and one to take its place.
+    Its sidecars prove by it whose they are. The secret is alone on stdout, and is shown this once; all else
+    is on stderr. An app has two credentials at most: one in use, and one to take its place.
     """
     found = client.show_app(app)
     relay_url = "RELAY_URL"
@@ -61,7 +61,7 @@ Beside the app, store it in a file that only its user can read, and start the si
 @output_option
 @asks_api
 def credentials(client: "Client", app: str, output: Format) -> None:
-    """List the credentials of an app, and when they were last used."""
+    """List the credentials of an app, with their last use."""
     found = client.list_credentials(app)
     if output == "json":
         write_json(found)
@@ -89,7 +89,7 @@ def credentials(client: "Client", app: str, output: Format) -> None:
 @output_option
 @asks_api
 def revoke_credential(client: "Client", app: str, credential_id: str, yes: bool, output: Format) -> int:
-    """Revoke a credential of an app, and cut the sidecars that use it.
+    """Revoke a credential, and cut the sidecars that use it.
 
     This is for ever and takes effect at once. Ends with 1 if the answer is no.
     """

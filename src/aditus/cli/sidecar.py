@@ -70,7 +70,7 @@ Ends with 3 if the credential is refused, 6 if the relay cannot be reached befor
 @dialing_options
 @health_option(HEALTH_LISTEN)
 def command(**options: Any) -> int:
-    """Lead the app beside it to the services that its key's agents offer.
+    """Lead the app beside it to the services of its key's agents.
 
     The relay is dialled from here; local ports follow what can be reached. What is not offered is refused at
     once. With a proxy, an app asks for APP_PORT or for a spec's alias as a host name.
