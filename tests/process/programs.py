@@ -274,6 +274,25 @@ class Server:
         offers = [word for spec in specs for word in ("-s", spec)]
         return aditus("connect", "--ca-file", str(self.ca_file), *health, *words, *offers, key.url)
 
+    def app(self, name: str, key: "Key | None" = None) -> "App":
+        """A new app, associated with this key, and a credential of it."""
+        with self.client() as client:
+            client.create_app(name, CAPABILITY)
+            if key is not None:
+                client.associate(name, key.access_key_id)
+            new = client.create_credential(name)
+            return App(name, new.credential.credential_id, new.secret)
+
+    def sidecar(self, app: "App", *words: str) -> Program:
+        """Start a sidecar of this app, which trusts this server."""
+        return Program(self.sidecar_command(app, *words), app.env)
+
+    def sidecar_command(self, app: "App", *words: str) -> list[str]:
+        """Its command line. The secret comes from the environment."""
+        health = () if "--health-listen" in words else ("--health-listen", "off")
+        relay = ("--relay", f"wss://localhost:{self.relay_port}", "--ca-file", str(self.ca_file))
+        return aditus("sidecar", "--app", app.name, *relay, *health, *words)
+
     def attached(self) -> list[str]:
         """The access key ids of the live tunnels."""
         with self.client() as client:
@@ -316,6 +335,19 @@ class Key:
     @property
     def env(self) -> dict[str, str]:
         return {"ADITUS_ACCESS_KEY": self.secret.reveal()}
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """An app with a credential, as its user has them."""
+
+    name: str
+    credential_id: str
+    secret: SecretText
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"ADITUS_APP_SECRET": self.secret.reveal()}
 
 
 class Service:
