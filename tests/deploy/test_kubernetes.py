@@ -69,7 +69,7 @@ def test_each_chart_is_of_this_version_and_the_example_has_images_of_it() -> Non
     for chart in (SERVER, AGENT):
         about = yaml.safe_load((CHARTS / chart / "Chart.yaml").read_text())
         assert (about["name"], about["appVersion"]) == (chart, __version__)
-    assert aditus(template_of(objects(None)))["image"] == f"{AGENT}:{__version__}"
+    assert aditus(template_of(objects(None)))["image"] == f"aditus-sidecar:{__version__}"
 
 
 @pytest.mark.parametrize("chart", [SERVER, AGENT])
