@@ -12,7 +12,7 @@ import pytest
 
 from aditus.control.api.app import create_app
 from aditus.crypto.keys import public_key
-from aditus.domain.keytext import parse_access_key
+from aditus.domain.keytext import parse_access_key, parse_app_secret
 from aditus.domain.relays import RelaySecret
 from aditus.store.database import Database
 from tests.cli.run import Ended, run
@@ -73,6 +73,27 @@ def test_a_key_is_rotated_to_a_pair_of_ones_own(plane: ControlPlane, tmp_path: P
     assert len(plane.relays.known[key.key_id].secrets) == 2
 
 
+def test_an_app_has_a_credential_of_a_pair_of_ones_own(plane: ControlPlane, tmp_path: Path) -> None:
+    plane.services.apps.create(plane.owner, "0", "shop", CAPABILITY)
+    private, public, secret = tmp_path / "shop.pem", tmp_path / "shop.pub", tmp_path / "shop.secret"
+    public.write_text(done("keypair", private).out)
+    words = ("apps", "credential", "shop", "--public-key", public)
+    ended = done(*words)
+    assert "adta_" not in ended.said
+    (made,) = plane.services.credentials.list(plane.owner, "0", "shop")
+    assert f"--credential-id {made.credential_id} --out" in ended.err
+    done("keypair", private, "--credential-id", made.credential_id, "--out", secret)
+    parsed = parse_app_secret(secret.read_text().strip())
+    assert parsed.key_id == made.credential_id
+    told = plane.relays.told[-1].apps[0].credentials
+    assert [one.public_key for one in told] == [public_key(parsed.secret)]
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    again = run(*map(str, words))
+    assert (again.code, again.out) == (5, "")  # one pair is one credential
+    public.write_text(done("keypair", tmp_path / "other.pem").out)
+    assert set(json.loads(done(*words, "-o", "json").out)) >= {"credential_id", "app_id"}
+
+
 def test_nothing_is_ever_overwritten(tmp_path: Path) -> None:
     private = tmp_path / "plant.pem"
     done("keypair", private)
@@ -91,6 +112,10 @@ def test_nothing_is_ever_overwritten(tmp_path: Path) -> None:
         ["--key-id", "short", "--region", "local", "--out", "OUT"],
         ["--key-id", "4gTkAbCdEf01", "--region", "NO", "--out", "OUT"],
         ["--key-id", "4gTkAbCdEf01", "--region", "local", "--out", "no/such/folder"],
+        ["--credential-id", "short", "--out", "OUT"],
+        ["--credential-id", "4gTkAbCdEf01"],
+        ["--credential-id", "4gTkAbCdEf01", "--region", "local", "--out", "OUT"],
+        ["--credential-id", "4gTkAbCdEf01", "--key-id", "4gTkAbCdEf01", "--region", "local", "--out", "OUT"],
     ],
 )
 def test_a_secret_is_made_of_what_can_be_right_alone(tmp_path: Path, words: list[str]) -> None:

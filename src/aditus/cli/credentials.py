@@ -19,6 +19,7 @@ from aditus.cli.output import (
     write_record,
     write_table,
 )
+from aditus.config.surroundings import Surroundings
 from aditus.domain.model import AppCredential, NewAppCredential
 
 if TYPE_CHECKING:
@@ -31,14 +32,21 @@ _APP = click.argument("app")
     epilog="\b\nExample, which keeps the secret out of sight:\n  aditus apps credential shop > shop.secret"
 )
 @_APP
+@click.option(
+    "--public-key", "public_file", metavar="FILE",
+    help="Make no secret: take this public key, of `aditus keypair` or openssl; - is stdin.",
+)  # fmt: skip
 @output_option
 @asks_api
-def credential(client: "Client", app: str, output: Format) -> None:
+def credential(client: "Client", app: str, public_file: str | None, output: Format) -> None:
     """Create a credential for an app and print its secret.
 
     Its sidecars prove by it whose they are. The secret is alone on stdout, and is shown this once; all else
     is on stderr. An app has two credentials at most: one in use, and one to take its place.
     """
+    if public_file is not None:
+        _of_own_pair(client.register_credential(app, _public_key(public_file)), output)
+        return
     found = client.show_app(app)
     relay_url = "RELAY_URL"
     if found.access_key_id:
@@ -152,6 +160,25 @@ def sidecars(client: "Client", app: str, output: Format) -> None:
 
 def _revoked(one: AppCredential) -> str:
     return "" if one.revoked_at is None else f"{when(one.revoked_at)} by {one.revoked_by}"
+
+
+def _public_key(file: str) -> bytes:
+    from aditus.config.keypair import read_public_key
+
+    return read_public_key(file, Surroundings.of_process())
+
+
+def _of_own_pair(made: AppCredential, output: Format) -> None:
+    """The server has no secret to show: it stays with whoever made the pair."""
+    if output == "json":
+        write_json(made)
+        return
+    created = f"{when(made.created_at)} by {made.created_by}"
+    write_record({"credential id": made.credential_id, "app id": made.app_id, "created": created})
+    say(
+        "The server has the public key alone. Where the private one is, make the secret of it:\n"
+        f"  aditus keypair PRIVATE_FILE --credential-id {made.credential_id} --out SECRET_FILE"
+    )
 
 
 def _hand_over(new: NewAppCredential, output: Format) -> None:

@@ -8,7 +8,7 @@ from aditus.config.files import MAX_BYTES, STDIN, open_to_others, read_text
 from aditus.config.surroundings import Surroundings
 from aditus.crypto.keys import generate_pair, private_pem, public_of_pem, public_of_text, secret_of_pem
 from aditus.domain.errors import AditusError, invalid
-from aditus.domain.keytext import format_access_key
+from aditus.domain.keytext import format_access_key, format_app_secret
 
 
 def make_pair(file: Path) -> str:
@@ -21,10 +21,11 @@ def make_pair(file: Path) -> str:
     return base64.urlsafe_b64encode(pair.public).decode().rstrip("=")
 
 
-def make_secret(file: Path, key_id: str, region: str, out: Path) -> tuple[str, ...]:
+def make_secret(file: Path, key_id: str, region: str | None, out: Path) -> tuple[str, ...]:
     """Write the secret access key of the private key in `file` to a new file; warnings.
 
-    Raises `AditusError` (invalid).
+    Without a region it is the secret of an app's credential, and `key_id` its credential_id. Raises
+    `AditusError` (invalid).
     """
     try:
         secret = secret_of_pem(read_text(file).encode())
@@ -38,12 +39,15 @@ def make_secret(file: Path, key_id: str, region: str, out: Path) -> tuple[str, .
             field="file",
         ) from None
     try:
-        text = format_access_key(region, key_id, secret)
+        if region is None:
+            text = format_app_secret(key_id, secret)
+        else:
+            text = format_access_key(region, key_id, secret)
     except ValueError as error:
         raise invalid(
             "bad-key-id",
-            f"The key_id or the region cannot be right: {error}.",
-            remedy="Copy both from what `aditus keys generate --public-key` printed.",
+            f"The id or the region cannot be right: {error}.",
+            remedy="Copy them from what `aditus keys generate` or `aditus apps credential` printed.",
             field="key_id",
         ) from None
     _write_new(out, text.reveal().encode() + b"\n")

@@ -71,13 +71,12 @@ def unrevoked(tx: Transaction, app_id: str) -> tuple[str, ...]:
 
 def revoke(tx: Transaction, credential_ids: Iterable[str], now: float, by: str) -> None:
     """Make credentials dead for good; those that are dead already stay as they are."""
-    tx.execute(
-        update(app_credentials)
-        .where(
-            app_credentials.c.credential_id.in_(list(credential_ids)), app_credentials.c.revoked_at.is_(None)
+    for credential_id in sorted(credential_ids):  # as `used` goes through them, so that neither waits in turn
+        tx.execute(
+            update(app_credentials)
+            .where(app_credentials.c.credential_id == credential_id, app_credentials.c.revoked_at.is_(None))
+            .values(revoked_at=now, revoked_by=by)
         )
-        .values(revoked_at=now, revoked_by=by)
-    )
 
 
 def used(tx: Transaction, uses: Iterable[CredentialUse]) -> None:
