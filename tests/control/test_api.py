@@ -183,6 +183,23 @@ def test_apps_over_http(api: Api) -> None:
     problem(api.ask("GET", f"{APPS}/shop"), 404, "not-found")
 
 
+def test_a_credential_over_http_is_shown_once(api: Api) -> None:
+    api.ask("POST", APPS, {"name": "shop", "capability": CAPABILITY})
+    made = api.ask("POST", f"{APPS}/shop/credentials", {}, Idempotency_Key="try-1")
+    assert (made.status_code, made.headers["Cache-Control"]) == (201, "no-store")
+    secret, credential_id = made.json()["app_secret"], made.json()["credential_id"]
+    replay = api.ask("POST", f"{APPS}/shop/credentials", {}, Idempotency_Key="try-1")
+    assert problem(replay, 409, "idempotent-replay")["credential_id"] == credential_id
+    listed = api.ask("GET", f"{APPS}/shop/credentials")
+    assert [one["credential_id"] for one in listed.json()["items"]] == [credential_id]
+    ended = api.ask("DELETE", f"{APPS}/shop/credentials/{credential_id}")
+    assert (ended.status_code, ended.json()["pending_relays"]) == (200, [])
+    for later in (replay, listed, ended, api.ask("GET", f"{SUBSCRIPTION}/audit-events")):
+        assert secret not in later.text
+        assert "adta_" not in later.text
+    problem(api.ask("DELETE", f"{APPS}/shop/credentials/nobody"), 404, "not-found")
+
+
 def test_who_and_where_over_http(api: Api) -> None:
     who = api.ask("GET", "/v1/userinfo").json()
     assert who["organizations"] == [{"organization_id": "defaultorg", "name": "default", "role": "owner"}]

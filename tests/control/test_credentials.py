@@ -2,6 +2,9 @@
 
 import threading
 
+import pytest
+
+from aditus.control.service.replay import IdempotentReplay
 from aditus.crypto.keys import generate_pair, public_key
 from aditus.domain.errors import AditusError, Code
 from aditus.domain.keytext import parse_app_secret
@@ -115,6 +118,20 @@ def test_a_public_key_of_ones_own_is_taken_once(plane: ControlPlane) -> None:
         "secret-known",
         lambda: plane.services.credentials.register(plane.owner, "0", "shop", pair.public),
     )
+
+
+def test_an_idempotency_key_makes_one_credential(plane: ControlPlane) -> None:
+    shop(plane)
+    use = plane.services.credentials
+    made = use.create(plane.owner, "0", "shop", idempotency_key="once").credential
+    for again in (
+        lambda: use.create(plane.owner, "0", "shop", idempotency_key="once"),
+        lambda: use.register(plane.owner, "0", "shop", generate_pair().public, idempotency_key="once"),
+    ):
+        with pytest.raises(IdempotentReplay) as raised:
+            again()
+        assert (raised.value.kind, raised.value.object_id) == ("credential_id", made.credential_id)
+    assert use.list(plane.owner, "0", "shop") == (made,)
 
 
 def test_the_last_use_is_kept(plane: ControlPlane) -> None:

@@ -16,12 +16,12 @@ from aditus.control.service import services
 from aditus.control.service.services import Services
 from aditus.domain.errors import AditusError
 from aditus.domain.model import AccessKey, Cut, KeyState
-from aditus.domain.relays import KeyChanges
+from aditus.domain.relays import CredentialUse, KeyChanges, RelayReport
 from aditus.store import schema
 from aditus.store.database import Database, open_database
 from aditus.wiring.follower import Follower
 from demo.postgres import PostgresServer
-from tests.control_plane import CAPABILITY, REGION, Clock, ControlPlane, Relays
+from tests.control_plane import CAPABILITY, REGION, START, Clock, ControlPlane, Relays
 
 PATIENCE = 30.0
 
@@ -182,6 +182,78 @@ def test_a_dissociation_is_answered_when_the_others_know_or_names_them(many: Man
     assert there.relays.told[-1].apps[0].credentials[0].revoked
 
 
+def test_of_8_at_once_at_two_servers_one_has_the_second_place(many: Many) -> None:
+    serves = (many.serve(), many.serve())
+    app_id = many.plane.services.apps.create(many.owner, "0", "shop", CAPABILITY).app_id
+    first = many.plane.services.credentials.create(many.owner, "0", "shop").credential
+    together = threading.Barrier(8)
+
+    def create(number: int) -> str:
+        together.wait()
+        try:
+            made = serves[number % 2].services.credentials.create(many.owner, "0", "shop")
+        except AditusError as error:
+            return error.reason
+        return made.credential.credential_id
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(create, range(8)))
+    assert outcomes.count("too-many-credentials") == 7
+    (second,) = set(outcomes) - {"too-many-credentials"}
+    for serve in serves:
+        (app,) = [app for changes in serve.relays.told for app in changes.apps if app.app_id == app_id][-1:]
+        assert {one.credential_id for one in app.credentials} == {first.credential_id, second}
+
+
+def test_a_follower_that_lost_the_database_catches_up_with_apps(many: Many) -> None:
+    serve = many.serve()
+    use = many.plane.services
+    eventually(lambda: len(listening(many)) == 1, "it listens")
+    for name in ("shop", "bank"):
+        many.plane.generate(name)
+        use.apps.create(many.owner, "0", name, CAPABILITY)
+        killed = listening(many)
+        lose_connections(many)
+        made = use.credentials.create(many.owner, "0", name).credential
+        use.apps.associate(many.owner, "0", name, name)
+        use.credentials.revoke(many.owner, "0", name, made.credential_id)
+        deleted = name == "bank"
+        if deleted:
+            use.apps.delete(many.owner, "0", name)
+        known = RelayCredentials(made.app_id, {made.credential_id: True}, has_key=not deleted)
+        assert serve.relays.heard(partial(knows_app, serve, known))
+        eventually(partial(listens_anew, many, killed), "it listens again")
+
+
+@dataclass(frozen=True)
+class RelayCredentials:
+    """What a relay should know of an app in the end; by credential_id, whether it is revoked."""
+
+    app_id: str
+    revoked: dict[str, bool]
+    has_key: bool
+
+
+def knows_app(serve: Serve, wanted: RelayCredentials) -> bool:
+    told = [app for changes in serve.relays.told for app in changes.apps if app.app_id == wanted.app_id]
+    return bool(told) and wanted == RelayCredentials(
+        told[-1].app_id,
+        {one.credential_id: one.revoked for one in told[-1].credentials},
+        bool(told[-1].key_id),
+    )
+
+
+def lose_connections(many: Many) -> None:
+    """End all connections to the database but the one that says so."""
+    with many.plane.database.write() as tx:
+        tx.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+
+
 def test_a_change_tells_what_others_changed_before_it(many: Many) -> None:
     """Else the relay would be at the newer epoch, and never hear of the older change."""
     here, there = many.serve(follow=False), many.serve(follow=False)
@@ -238,13 +310,7 @@ def test_a_follower_outlives_its_connections(many: Many) -> None:
     eventually(lambda: len(listening(many)) == 1, "it listens")
     for name in ("one", "two"):
         killed = listening(many)
-        with many.plane.database.write() as tx:
-            tx.execute(
-                text(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                )
-            )
+        lose_connections(many)
         key = many.plane.generate(name)
         assert serve.relays.heard(partial(serve.relays.knows, key))
         eventually(partial(listens_anew, many, killed), "it listens again")
@@ -312,14 +378,21 @@ def test_mixed_work_at_two_servers_never_locks_itself_in(many: Many, turns: int)
 
     def work(number: int) -> list[str]:
         use, name = serves[number % 2].services, f"key {number}"
-        refused = []
+        refused, own = [], [""]
+
+        def report() -> RelayReport:
+            return RelayReport(credential_uses=(CredentialUse(own[-1], START, "192.0.2.1", "1.0"),))
+
         for turn in range(turns):
             for step in (
                 lambda: use.keys.generate(many.owner, "0", REGION, name, CAPABILITY),
                 lambda: use.apps.associate(many.owner, "0", "shop", name),
+                lambda: own.append(use.credentials.create(many.owner, "0", "shop").credential.credential_id),
+                lambda: use.reports.take(REGION, report()),
                 lambda turn=turn: use.keys.patch(many.owner, "0", REGION, name, {"description": f"{turn}"}),
                 lambda: use.keys.suspend(many.owner, "0", REGION, name),
                 lambda: use.apps.dissociate(many.owner, "0", "shop"),
+                lambda: use.credentials.revoke(many.owner, "0", "shop", own[-1]),
                 lambda: use.keys.revoke(many.owner, "0", REGION, [name, f"key {(number + 1) % 16}"]),
             ):
                 try:
@@ -330,7 +403,7 @@ def test_mixed_work_at_two_servers_never_locks_itself_in(many: Many, turns: int)
 
     with ThreadPoolExecutor(16) as pool:
         reasons = {reason for refused in pool.map(work, range(16)) for reason in refused}
-    assert reasons <= {"revoked", "not-found"}  # a neighbour was faster
+    assert reasons <= {"revoked", "not-found", "too-many-credentials"}  # a neighbour was faster
     with many.plane.database.read() as tx:
         deadlocks = tx.execute(
             text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
