@@ -144,6 +144,11 @@ class HttpConnect:
         return Refused(ResetReason.PROTOCOL, f"An app's request to the HTTP proxy was refused: {text}")
 
 
+def in_words(reason: ResetReason) -> str:
+    """The reason's token, what it means, and what to do."""
+    return f"{reason.token}: {_ANSWERS[reason][1]}"
+
+
 def _answer(status: HTTPStatus, text: str, *headers: str) -> bytes:
     body = f"{text}\n".encode()
     lines = [

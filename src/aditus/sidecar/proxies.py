@@ -115,10 +115,9 @@ class ProxyPump(Pump):
         self._deadline: asyncio.TimerHandle | None = None
 
     def give_up(self) -> None:
-        """Reset both sides."""
-        if self._stream is not None:
-            self._stream.reset(ResetReason.APP_RESET)
-        self.abort()
+        """End the connection now, and its stream with it."""
+        if self._transport is not None:
+            self._transport.abort()
 
     # --- the TCP side --------------------------------------------------------------------------
 

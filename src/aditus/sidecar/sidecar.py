@@ -106,6 +106,11 @@ class Sidecar:
         """Whether a relay serves us now."""
         return self._links.is_up
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether a relay leaves, and no other serves us yet."""
+        return self._links.moves and not self._links.is_up
+
     def open(self, port: int, source: str, end: StreamEnd) -> MuxStream:
         """A stream for an app port, through the relay with the fewest. Raises `CannotOpen`."""
         muxes = [
@@ -128,7 +133,7 @@ class Sidecar:
         if self._again is not None:
             self._again.cancel()
             self._again = None
-        if self._links.moves and not self._links.is_up:
+        if self.is_moving:
             self._listeners.hold()
             self._proxies.hold()
             self._again = loop.call_later(HOLD_SECONDS, self._settle)

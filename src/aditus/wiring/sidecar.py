@@ -22,12 +22,15 @@ def run(config: SidecarConfig, status: StatusView | None = None) -> int:
     return dialing.run(config, build, status)
 
 
-def sidecar(config: SidecarConfig) -> Sidecar:
-    """The sidecar of this configuration, joined to the real TLS and the real credential."""
+def sidecar(config: SidecarConfig, *, listens: bool = True) -> Sidecar:
+    """The sidecar of this configuration, joined to the real TLS and the real credential.
+
+    `listens`: whether it has local ports.
+    """
     settings = SidecarSettings(
         app=config.app,
         relays=config.relays,
-        listen=config.listen,
+        listen=config.listen if listens else None,
         local_ports=config.local_ports,
         socks=None if config.socks is None else (config.socks.host, config.socks.port),
         http_proxy=None if config.http_proxy is None else (config.http_proxy.host, config.http_proxy.port),
