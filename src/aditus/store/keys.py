@@ -179,11 +179,16 @@ def change(tx: Transaction, key_id: str, epoch: int, values: Mapping[str, Any]) 
 
 def revoke(tx: Transaction, key_ids: Sequence[str], epoch: int, now: float, by: str) -> None:
     """Make keys dead for good, and their Connect URLs unknown."""
-    tx.execute(
-        update(access_keys)
-        .where(access_keys.c.key_id.in_(key_ids), unrevoked)
-        .values(state=KeyState.REVOKED.value, connect_id=None, epoch=epoch, revoked_at=now, revoked_by=by)
-    )
+    rows = [{"dying": key_id} for key_id in sorted(key_ids)]  # as `used` takes them: neither waits in turn
+    if rows:
+        tx.execute(
+            update(access_keys)
+            .where(access_keys.c.key_id == bindparam("dying"), unrevoked)
+            .values(
+                state=KeyState.REVOKED.value, connect_id=None, epoch=epoch, revoked_at=now, revoked_by=by
+            ),
+            rows,
+        )
 
 
 def used(tx: Transaction, uses: Iterable[KeyUse]) -> None:
@@ -196,7 +201,7 @@ def used(tx: Transaction, uses: Iterable[KeyUse]) -> None:
             "instance": use.instance,
             "version": use.version,
         }
-        for use in sorted(uses, key=lambda use: use.at)
+        for use in sorted(uses, key=lambda use: (use.key_id, use.at))  # in the order of `revoke`
     ]
     if rows:
         tx.execute(
