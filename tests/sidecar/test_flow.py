@@ -1,4 +1,4 @@
-"""Over a sidecar, too: a reader that stops stalls its own stream alone, and the relay keeps windows at most."""
+"""Over a sidecar, too: a reader that stops stalls its own stream alone, and no more than windows wait."""
 
 import asyncio
 
