@@ -78,7 +78,7 @@ def parse(said: str) -> Answered:
     """What wrk found out. Raises `Broken` when requests failed."""
     requests = re.search(r"^\s*(\d+) requests in ", said, re.MULTILINE)
     rate = re.search(r"^Requests/sec:\s*([\d.]+)", said, re.MULTILINE)
-    percents = dict(re.findall(r"^\s*(50|99)%\s+([\d.]+(?:us|ms|s|m))$", said, re.MULTILINE))
+    percents = dict(re.findall(r"^\s*(50|99)%\s+([\d.]+(?:us|ms|s|m)) *$", said, re.MULTILINE))
     if not requests or not rate or len(percents) < 2:
         raise Broken(f"wrk said what nobody expects: {' / '.join(said.splitlines())}")
     failed = sum(map(int, re.findall(r"(?:connect|read|write|timeout) (\d+)", said)))

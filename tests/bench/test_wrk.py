@@ -16,9 +16,10 @@ def test_rate_and_latency_are_found() -> None:
 
 @pytest.mark.parametrize(
     ("written", "milliseconds"),
-    [("670.00us", 0.67), ("1.27ms", 1.27), ("2.50s", 2_500.0), ("1.50m", 90_000.0)],
+    [("670.00us", 0.67), ("1.27ms", 1.27), ("2.50s ", 2_500.0), ("1.50m ", 90_000.0)],
 )
 def test_every_unit_of_time_becomes_milliseconds(written: str, milliseconds: float) -> None:
+    """wrk pads units of one letter on the right."""
     said = [
         f"     99%  {written:>8}" if line.lstrip().startswith("99%") else line
         for line in recorded("wrk.txt").splitlines()
