@@ -13,7 +13,8 @@ import pytest
 from python_socks import ProxyError
 from python_socks.async_.asyncio import Proxy
 
-from aditus.sidecar import proxies
+from aditus.domain.connect_url import RelayUrl
+from aditus.sidecar import proxies, sidecar
 from aditus.wire.errors import ResetReason
 from tests.ends import LOOPBACK, Conversation, Target, free_port, until
 from tests.world import App, Beside, Key, Running, Site
@@ -207,23 +208,42 @@ async def test_what_cannot_be_reached_is_told_apart(site: Site) -> None:
                 assert (await head(app)).startswith(b"HTTP/1.1 200 ")
 
 
+async def never(seconds: float) -> None:
+    """A pause that does not end."""
+    await asyncio.Event().wait()
+
+
 async def test_the_proxies_are_there_before_any_relay_is(site: Site) -> None:
-    port = free_port()
-    app = site.make_app()
-    site.change_app(app, credentials=())
-    forever = asyncio.Event()
-
-    async def pause(seconds: float) -> None:
-        await forever.wait()
-
+    port, nobody = free_port(), RelayUrl("localhost", free_port())
     beside = site.start_sidecar(
-        app, listen=None, http_proxy=(LOOPBACK, port), infinite_retries=True, pause=pause
+        site.make_app(), relays=(nobody,), listen=None, http_proxy=(LOOPBACK, port), pause=never
     )
     await until(lambda: beside.sidecar._proxies._listeners, "the proxy is there")
     with await Conversation.connect(port) as client:
         await client.send(b"CONNECT orders:80 HTTP/1.1\r\nHost: orders:80\r\n\r\n")
         assert await refused(client) == (503, "no-agent")
-    await beside.stop()
+
+
+async def test_while_a_relay_leaves_apps_wait_for_the_next_a_moment(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sidecar, "HOLD_SECONDS", 0.2)
+    with Target() as service:
+        key, port, web = site.make_key(), free_port(), free_port()
+        site.start_agent(key, f"{port}:{LOOPBACK}:{service.port},alias=orders")
+        await site.attached(key)
+        beside = site.start_sidecar(
+            site.make_app(key=key), listen=None, http_proxy=(LOOPBACK, web), pause=never
+        )
+        await until(lambda: beside.sidecar.ports, "the service can be reached")
+        site.relay.drain(60)
+        await until(lambda: beside.sidecar.is_moving, "the relay leaves")
+        [listener] = beside.sidecar._proxies._listeners
+        assert listener.held
+        with await Conversation.connect(web) as client:
+            await client.send(b"CONNECT orders:80 HTTP/1.1\r\nHost: orders:80\r\n\r\n")
+            assert await refused(client) == (503, "port-not-offered")
+        assert not listener.held
 
 
 async def test_an_address_that_is_taken_ends_the_sidecar_at_its_start(site: Site) -> None:

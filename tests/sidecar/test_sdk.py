@@ -14,8 +14,11 @@ import pytest
 
 import aditus
 from aditus.domain.errors import AditusError
+from aditus.net.mux import Resources
 from aditus.sidecar import sdk, streams
 from aditus.sidecar.sdk import App as Attached
+from aditus.sidecar.settings import SidecarSettings
+from aditus.sidecar.sidecar import Sidecar
 from aditus.wire.session import CONGESTED_ABOVE
 from demo.postgres import PostgresServer
 from tests.databases import postgres as postgres  # a fixture
@@ -155,10 +158,10 @@ async def test_a_slow_service_makes_drain_wait_and_memory_stays_bounded(site: Si
             there = await service.accept()
             sent = 0
             try:
-                async with asyncio.timeout(1.0):
-                    while True:
-                        writer.write(bytes(100_000))
-                        sent += 100_000
+                while True:
+                    writer.write(bytes(100_000))
+                    sent += 100_000
+                    async with asyncio.timeout(0.5):
                         await writer.drain()
             except TimeoutError:
                 pass  # nobody reads
@@ -177,10 +180,10 @@ async def test_a_slow_reader_slows_the_service_and_gets_all_in_the_end(site: Sit
             there = await service.accept()
             sent = 0
             try:
-                async with asyncio.timeout(1.0):
-                    while True:
+                while True:
+                    async with asyncio.timeout(0.5):
                         await there.send(bytes(100_000))
-                        sent += 100_000
+                    sent += 100_000
             except TimeoutError:
                 pass  # nobody reads
             assert sent < 64 * 1024 * 1024
@@ -346,6 +349,28 @@ async def test_open_never_waits_longer_than_told(site: Site) -> None:
                 await way.app.open("orders", timeout=0)
             assert time.monotonic() - began < 5
             assert way.app._streams == set()
+
+
+async def test_while_a_relay_leaves_open_waits_for_the_next_a_moment(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sdk, "HOLD_SECONDS", 0.2)
+
+    async def never(seconds: float) -> None:
+        await asyncio.Event().wait()
+
+    async with Echo() as service:
+        [port] = await site.offer(key := site.make_key(), service)
+        record = site.make_app(key=key)
+        settings = SidecarSettings(record.name, (site.relay_url,), listen=None)
+        sidecar = Sidecar(settings, record.signer(), site.trust, Resources(), pause=never)
+        async with Attached(sidecar, 20) as app:
+            site.relay.drain(60)
+            await until(lambda: sidecar.is_moving, "the relay leaves")
+            began = time.monotonic()
+            with pytest.raises(ConnectionRefusedError, match="no-agent"):
+                await app.open(port)
+            assert time.monotonic() - began >= 0.2
 
 
 async def test_an_app_is_entered_once_and_used_inside_alone(site: Site) -> None:
