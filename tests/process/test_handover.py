@@ -103,6 +103,7 @@ def behind_haproxy(folder: Path, postgres: PostgresServer) -> Iterator[Site]:
     for server, host in zip(servers, (LOOPBACK, SECOND_HOST), strict=True):
         server.words = (
             *("--database-url-file", str(url_file), "--public-url", f"wss://localhost:{relay_port}"),
+            *("--public-url", f"wss://localhost:{server.relay_port}"),  # a name of its own, for sidecars
             *("--tls-cert", str(files.certificate), "--tls-key", str(files.key), "--app-listen", host),
         )
     with ExitStack() as stack:
