@@ -9,7 +9,8 @@ import contextlib
 import dataclasses
 from dataclasses import dataclass, field
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from aditus.crypto.keys import generate_pair, random_id
@@ -18,6 +19,7 @@ from aditus.domain.model import KeyState
 from aditus.domain.relays import RelayCredential
 from aditus.net.mux import Mux, MuxStream
 from aditus.wire.errors import ResetReason
+from tests.conftest import FULL
 from tests.ends import LOOPBACK, Conversation, Target, free_port, until
 from tests.world import App, Beside, Key, Running, Site
 
@@ -350,7 +352,12 @@ KINDS = ["open"] * 5 + ["change"] * 4 + ["open amid"] * 2 + ["agent", "renew", "
 STEPS = st.lists(st.builds(Step, st.sampled_from(KINDS), CHANGES), min_size=10, max_size=40)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@pytest.mark.timeout(1800 if FULL else 60)
+@settings(  # not shrunk: a sequence that fails takes `PATIENCE` each time
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    report_multiple_bugs=False,
+)
 @given(steps=STEPS)
 async def test_no_byte_crosses_between_apps_whatever_happens(site: Site, steps: list[Step]) -> None:
     model = Model(site)  # with apps and keys of its own; that the relay is an old one is the better test
