@@ -253,6 +253,15 @@ async def test_the_credential_of_another_app_is_refused_with_its_name(site: Site
     assert ended.message == "The credential is of the app reports, not of billing."
 
 
+async def test_an_app_without_a_key_is_not_ready_and_hears_why(site: Site) -> None:
+    beside = site.start_sidecar(site.make_app())
+    await until(lambda: beside.sidecar.is_up, "the sidecar is attached")
+    assert beside.sidecar.not_ready() == [
+        "no agent of the app's key offers a port now",
+        "the app is associated with no access key; an administrator can do that",
+    ]
+
+
 async def test_an_app_that_is_named_by_its_id_is_meant_as_well(site: Site) -> None:
     app = site.make_app("reports")
     beside = site.start_sidecar(app, app_name=app.app_id)

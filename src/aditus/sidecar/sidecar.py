@@ -169,6 +169,12 @@ class Sidecar:
             reasons.append(f"no link is up: {self._links.in_words()}")
         elif not self.ports:
             reasons.append("no agent of the app's key offers a port now")
+            reasons += dict.fromkeys(
+                warning
+                for keeper in self._links.keepers
+                if keeper.attachment and keeper.attachment.status
+                for warning in keeper.attachment.status.warnings
+            )
         missing = {one.app_port for one in self._settings.local_ports} - self.ports.keys()
         reasons += [f"app port {port} cannot be reached now" for port in sorted(missing) if self.ports]
         reasons += [f"local port {port}: {why}" for port, why in sorted(self._listeners.failed.items())]
