@@ -33,7 +33,7 @@ Ends with 3 if the credential is refused, 6 if the relay cannot be reached befor
     required=True,
     metavar="APP",
     envvar="ADITUS_APP",
-    help="The name or app_id of the app beside it.",
+    help="The name or app_id of the app beside it; or ADITUS_APP.",
 )
 @click.option(
     "--relay",

@@ -88,12 +88,14 @@ class Attachment:
 
     async def leave(self) -> None:
         """As `close`, and return when the session is over, after `LEAVE_SECONDS` at the latest."""
+        if self.mux is None or self.mux.ws is None:
+            return
         self.close()
-        if self.mux is not None and self.mux.ws is not None:
-            with contextlib.suppress(TimeoutError, LinkFailure):
-                async with asyncio.timeout(LEAVE_SECONDS):
-                    while self.mux.ws is not None:
-                        await self._wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                while self.mux.ws is not None:
+                    await self._changed.wait()
+                    self._changed.clear()
 
     async def _wait(self) -> None:
         await self._changed.wait()

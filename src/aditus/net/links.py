@@ -108,6 +108,7 @@ class Links(Generic[A]):
             except LinkFailure as failure:
                 keeper.attachment = None
                 keeper.moves = False
+                await attachment.leave()  # where we are the ones to go
                 self._forget(attachment)
                 delay = self._delay_after(keeper, failure)
                 if delay is None:
