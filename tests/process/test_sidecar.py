@@ -91,6 +91,12 @@ def test_it_ends_as_programs_do(server: Server, number: signal.Signals, code: in
         assert "Traceback" not in sidecar.err.text
 
 
+NO_KEY = (
+    "no agent of the app's key offers a port now\n"
+    "the app is associated with no access key; an administrator can do that\n"
+)
+
+
 def test_its_pages_say_what_it_waits_for_and_its_end_what_happened(server: Server, tmp_path: Path) -> None:
     """From the start to the revoke, at `--debug`; and the secret is in nothing that it says."""
     key, log, health = server.generate("canary"), tmp_path / "log", f"{LOOPBACK}:{free_port()}"
@@ -107,7 +113,7 @@ def test_its_pages_say_what_it_waits_for_and_its_end_what_happened(server: Serve
 
     with Service() as service, server.sidecar(app, *words) as sidecar, server.client() as client:
         sidecar.err.wait('"attached"')
-        until(lambda: ready() == "no agent of the app's key offers a port now\n", ready)
+        until(lambda: ready() == NO_KEY, ready)
         client.associate(app.name, key.access_key_id)
         with server.agent(key, service.spec):
             until(lambda: ready() == "ready\n", ready)
@@ -116,7 +122,7 @@ def test_its_pages_say_what_it_waits_for_and_its_end_what_happened(server: Serve
             assert exactly(there, 5) == b"hello"
             client.dissociate(app.name)
             assert is_reset(at_app)
-            until(lambda: ready() == "no agent of the app's key offers a port now\n", ready)
+            until(lambda: ready() == NO_KEY, ready)
         command = Path(f"/proc/{sidecar.pid}/cmdline")
         said = [command.read_text()] if command.exists() else []  # elsewhere than on Linux: `ps` says no more
         client.revoke_credential(app.name, app.credential_id)
